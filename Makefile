@@ -1,0 +1,41 @@
+# The ways in. CI runs these targets, to the letter.
+PYTHON ?= python3
+DEPLOYMENT ?= demo
+export PYTHON
+BIN := .venv/bin
+# one notebook in a sandbox of its own, apart from whatever AWS settings the caller has
+.PHONY: help demo demo-down check lint unit test sandbox-tests molecule e2e clean
+
+help: ## What can be made
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
+
+demo: ## A notebook in the sandbox, on this machine, with its link
+	@tools/setup.sh demo
+	@$(BIN)/dstk up --sandbox --yes --deployment $(DEPLOYMENT)
+
+demo-down: ## Remove the demo and its sandbox
+	@tools/setup.sh demo
+	@$(BIN)/dstk destroy --sandbox --yes --deployment $(DEPLOYMENT)
+	@$(BIN)/dstk sandbox down
+
+check: ## Lint, types and unit tests, under two minutes
+	@tools/setup.sh check
+	@$(MAKE) --no-print-directory lint unit
+
+lint: ## ruff, mypy, ansible-lint
+	@tools/setup.sh check
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	PATH="$(CURDIR)/$(BIN):$$PATH" $(BIN)/ansible-lint --offline
+
+unit: ## Tests that need nothing but Python
+	@tools/setup.sh check
+	$(BIN)/pytest tests/unit
+
+test: ## Every test
+	@tools/setup.sh test
+	tools/run-tests.sh
+
+clean: ## Remove what the targets made here
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .ansible
