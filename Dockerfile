@@ -6,7 +6,8 @@ ARG BASE=python:3.13-slim
 FROM ${BASE}
 
 RUN apt-get update \
-    && apt-get install -y --no-install-recommends openssh-client python3-venv \
+    && apt-get install -y --no-install-recommends openssh-client \
+    && { python3 -c 'import ensurepip' || apt-get install -y --no-install-recommends python3-venv; } \
     && rm -rf /var/lib/apt/lists/*
 
 COPY . /usr/src/dstk

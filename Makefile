@@ -3,8 +3,7 @@ PYTHON ?= python3
 DEPLOYMENT ?= demo
 export PYTHON
 BIN := .venv/bin
-# one notebook in a sandbox of its own, apart from whatever AWS settings the caller has
-.PHONY: help demo demo-down check lint unit test sandbox-tests molecule e2e clean
+.PHONY: help demo demo-down check lint unit test clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -35,7 +34,7 @@ unit: ## Tests that need nothing but Python
 
 test: ## Every test
 	@tools/setup.sh test
-	tools/run-tests.sh
+	$(BIN)/pytest -n 2 --dist loadgroup
 
 clean: ## Remove what the targets made here
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .ansible
