@@ -21,6 +21,7 @@ class DstkError(Exception):
     exit_code: ClassVar[int] = 1
 
     def __init__(self, message: str, fix: str = "") -> None:
+        """Take one sentence for each; neither ends in a full stop."""
         super().__init__(message, fix)
         self.message = message
         self.fix = fix
@@ -51,6 +52,7 @@ class ConfigError(DstkError):
     exit_code: ClassVar[int] = 2
 
     def __init__(self, mistakes: Iterable[Mistake]) -> None:
+        """Take all mistakes that were found, in the order in which they are to be read."""
         self.mistakes = tuple(mistakes)
         super().__init__("\n".join(str(mistake) for mistake in self.mistakes))
 

@@ -1,0 +1,143 @@
+"""What the user asked for: defaults, dstk.yml, the environment and the call itself, merged and found valid."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from pathlib import Path
+from typing import Any
+
+from dstk_runner.document import Document, read_document
+from dstk_runner.errors import ConfigError, Mistake
+from dstk_runner.project import find_project, load_layers
+
+__all__ = ["Config", "Source", "load_config"]
+
+Source = str | os.PathLike[str] | Mapping[str, Any] | None
+"""A path, a mapping that stands in for a file, or None: ./dstk.yml where there is one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Config:
+    """A valid configuration. docs/design.md says what each key means; `chosen` holds the keys that somebody set."""
+
+    deployment: str
+    target: str
+    region: str
+    instance_type: str
+    volume_size: int
+    student: str
+    allowed_cidrs: tuple[str, ...]
+    address_service: str
+    vpc_id: str
+    vpc_cidr: str
+    ssh_key: str
+    docker_source: str
+    notebook_image: str
+    notebook_port: int
+    swap_size: str | int
+    state_dir: Path
+    source: str | None = None
+    chosen: frozenset[str] = field(default=frozenset(), compare=False)
+
+    def extra_vars(self) -> dict[str, Any]:
+        """Return the extra variables for Ansible: what somebody set, and what depends on who runs dstk."""
+        layers = load_layers()
+        keys = sorted({*self.chosen, *layers.COMPUTED_KEYS} - layers.COMMAND_KEYS)
+        values = {layers.PREFIX + key: _plain(getattr(self, key)) for key in keys}
+        return {**values, "dstk_config": ""}
+
+    @property
+    def folder(self) -> Path:
+        """The state folder of this deployment."""
+        return self.state_dir / self.deployment
+
+    @property
+    def ssh_key_path(self) -> Path:
+        """The private key that is used, or that the first run makes."""
+        return Path(load_layers().find_ssh_key(self.ssh_key, os.environ))
+
+
+def load_config(
+    source: Source = None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    as_flags: bool = False,
+) -> Config:
+    """Merge and check all layers.
+
+    Args:
+        source: a path, a mapping, or None for ./dstk.yml (that there is none is fine).
+        overrides: what the caller says itself; wins over the file and the environment. None values are left out.
+        as_flags: name overrides as flags of the command (`--volume-size`) in messages.
+
+    Raises:
+        ConfigError: something is wrong; it names every mistake.
+    """
+    layers = load_layers()
+    defaults = {"target": "aws", **layers.load_defaults(find_project())}
+    document = _open_source(source)
+    environment = layers.environment_layer(os.environ, defaults)
+    given = {key: value for key, value in (overrides or {}).items() if value is not None}
+
+    mistakes = [*document.mistakes, *_find_mistakes(document.values, document.find_place)]
+    mistakes.sort(key=lambda mistake: int(mistake.where.rpartition(":")[2] or 0) if document.lines else 0)
+    mistakes += _find_mistyped_variables(defaults)
+    mistakes += _find_mistakes(environment, lambda key: f"${layers.ENVIRONMENT_PREFIX}{key.upper()}")
+    mistakes += _find_mistakes(given, lambda key: f"--{key.replace('_', '-')}" if as_flags else f"{key}=")
+    if mistakes:
+        raise ConfigError(mistakes)
+
+    merged = layers.resolve(defaults, document.values, environment, given, environ=os.environ)
+    # what is left to be wrong is what was computed: a login name that makes no valid name, say
+    computed = {key: merged[key] for key in layers.COMPUTED_KEYS}
+    mistakes = _find_mistakes(computed, lambda _: "computed from your login name")
+    if mistakes:
+        raise ConfigError(mistakes)
+    chosen = frozenset((*document.values, *environment, *given))
+    return _build(merged, source=document.name if document.name != "argument" else None, chosen=chosen)
+
+
+def _open_source(source: Source) -> Document:
+    if isinstance(source, Mapping):
+        return Document("argument", values={str(key): value for key, value in source.items()})
+    path = load_layers().find_config(None if source is None else os.fspath(source))
+    return read_document(path) if path else Document("argument")
+
+
+def _find_mistakes(values: Mapping[str, Any], find_place: Callable[[str], str]) -> list[Mistake]:
+    from dstk_runner.schema import find_problems
+
+    return [Mistake(find_place(p.key), p.key, p.message, p.fix) for p in find_problems(values)] if values else []
+
+
+def _find_mistyped_variables(defaults: Mapping[str, Any]) -> list[Mistake]:
+    """Find DSTK_REGOIN and the like. Variables that resemble no key belong to somebody else."""
+    prefix = load_layers().ENVIRONMENT_PREFIX
+    keys = {prefix + key.upper() for key in defaults}
+    mistakes = []
+    for name in sorted(os.environ):
+        if name.startswith(prefix) and name not in keys:
+            near = difflib.get_close_matches(name, keys, n=1, cutoff=0.88)
+            if near:
+                mistakes.append(Mistake(f"${name}", "", "there is no such key", f"did you mean {near[0]}?"))
+    return mistakes
+
+
+def _build(values: Mapping[str, Any], *, source: str | None, chosen: frozenset[str]) -> Config:
+    known = {name: values[name] for name in (item.name for item in fields(Config)) if name in values}
+    known |= {
+        "allowed_cidrs": tuple(values["allowed_cidrs"]),
+        "vpc_id": values["vpc_id"] or "",
+        "ssh_key": str(Path(values["ssh_key"]).expanduser()),
+        "state_dir": Path(values["state_dir"]).absolute(),
+    }
+    return Config(**known, source=source, chosen=chosen)
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, tuple):
+        return list(value)
+    return str(value) if isinstance(value, Path) else value
