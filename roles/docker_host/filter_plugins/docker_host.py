@@ -1,0 +1,69 @@
+"""Filters of the docker_host role: what would be more than one filter in Jinja."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+# The guide's t2.micro has 1 GiB, and two of swap let a notebook with pandas loaded live on it.
+SMALL_MEMORY_MB = 2048
+AUTO_SWAP_MB = 2048
+
+
+def parse_swap_megabytes(wanted: object, meminfo: str) -> int:
+    """Answer how many MB of swap file a machine should have.
+
+    Args:
+        wanted: ``auto`` or a number of MB.
+        meminfo: /proc/meminfo in base64, as slurp gives it.
+
+    Returns:
+        MB; 0 for none.
+    """
+    if str(wanted) != "auto":
+        return int(str(wanted))
+    total = re.search(r"^MemTotal:\s+(\d+) kB$", base64.b64decode(meminfo).decode(), re.MULTILINE)
+    if total is None:
+        return 0
+    return AUTO_SWAP_MB if int(total[1]) // 1024 < SMALL_MEMORY_MB - _RESERVED_MB else 0
+
+
+# The kernel keeps a share of the memory for itself, so that a 2 GiB instance shows somewhat less than 2048 MB.
+_RESERVED_MB = 248
+
+
+def merge_settings(existing: str, wanted: Mapping[str, Any]) -> str:
+    """Put settings into what daemon.json holds already, keeping what is not ours.
+
+    Args:
+        existing: the file in base64, as slurp gives it; empty where there is none.
+        wanted: the settings that have to be in it.
+
+    Returns:
+        The file's new text.
+    """
+    text = base64.b64decode(existing).decode()
+    settings = json.loads(text) if text.strip() else {}
+    return json.dumps(_merge(settings, wanted), indent=2, sort_keys=True) + "\n"
+
+
+def _merge(base: Mapping[str, Any], over: Mapping[str, Any]) -> dict[str, Any]:
+    merged = dict(base)
+    for key, value in over.items():
+        inner = merged.get(key)
+        merged[key] = _merge(inner, value) if isinstance(inner, Mapping) and isinstance(value, Mapping) else value
+    return merged
+
+
+class FilterModule:
+    """What Ansible looks for in a filter plugin."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """Name the filters."""
+        return {
+            "docker_host_merge_settings": merge_settings,
+            "docker_host_swap_megabytes": parse_swap_megabytes,
+        }
