@@ -1,0 +1,165 @@
+"""`dstk up` killed at every stage and run again; replies lost; requests throttled: one of each at the end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from support.environment import BIN
+from support.user import Api, User
+
+OPTIONS = ("--sandbox", "--deployment", "cut")
+#: The calls that make something, in the order in which a first run makes them.
+MAKING = (
+    "CreateVpc",
+    "CreateInternetGateway",
+    "AttachInternetGateway",
+    "CreateSubnet",
+    "CreateRouteTable",
+    "CreateSecurityGroup",
+    "AuthorizeSecurityGroupIngress",
+    "ImportKeyPair",
+    "RunInstances",
+)
+#: Tasks of the host's side before whose end the run is killed, by what their progress lines say.
+CONFIGURING = ("Docker Engine is installed", "image is pulled", "container is running")
+#: What one notebook needs, and no more; a subnet stands in each zone that offers the type.
+ONE_OF_EACH = {
+    "instance": 1,
+    "volume": 1,
+    "key pair": 1,
+    "security group": 1,
+    "route table": 1,
+    "internet gateway": 1,
+    "vpc": 1,
+}
+
+
+@pytest.fixture
+def clean(user: User) -> Iterator[None]:
+    """Nothing of the deployment before or after."""
+    yield
+    user.dstk("destroy", "--yes", *OPTIONS)
+
+
+def counts(api: Api) -> dict[str, int]:
+    """How many of each kind carry the tag, subnets apart: their number is the region's."""
+    return {kind: number for kind, number in api.left("cut").items() if kind != "subnet"}
+
+
+def start(user: User) -> subprocess.Popen[bytes]:
+    """`dstk up` in the background, in a session of its own."""
+    return subprocess.Popen(
+        [str(BIN / "dstk"), "up", "--yes", *OPTIONS],
+        cwd=user.folder,
+        env=user.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+
+
+def kill_when(user: User, happened: Callable[[], bool], *, timeout: float = 300) -> bool:
+    """Start `dstk up` and SIGKILL it, alone, as soon as something happened; say whether it had to be killed.
+
+    Whatever it had started must end by itself: a process that went on would race with the next run.
+    """
+    run = start(user)
+    deadline = time.monotonic() + timeout
+    while run.poll() is None and not happened():
+        assert time.monotonic() < deadline, "neither happened nor ended"
+        time.sleep(0.02)
+    killed = run.poll() is None
+    if killed:
+        run.send_signal(signal.SIGKILL)
+        run.wait()
+    wait_for_session_to_end(run.pid)
+    return killed
+
+
+def wait_for_session_to_end(session: int, *, timeout: float = 30) -> None:
+    """Until no process of the session is left, those that wait to be reaped apart."""
+    deadline = time.monotonic() + timeout
+    while left := [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if lives_in(pid, session)]:
+        assert time.monotonic() < deadline, f"still running after the kill: {left}"
+        time.sleep(0.1)
+
+
+def lives_in(pid: int, session: int) -> bool:
+    """Whether a process that is no zombie belongs to a session."""
+    try:
+        state, _parent, _group, its_session = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[:4]
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+    return int(its_session) == session and state != "Z"
+
+
+def task_begun(user: User, name: str) -> Callable[[], bool]:
+    """Whether a task whose name holds these words has begun in a log newer than now."""
+    logs = Path(user.environment["HOME"], ".local/share/dstk/cut/logs")
+    old = set(logs.glob("*-up.log"))
+
+    def begun() -> bool:
+        new = set(logs.glob("*-up.log")) - old
+        return any(re.search(rf"TASK \[.*{re.escape(name)}", log.read_text(errors="replace")) for log in new)
+
+    return begun
+
+
+@pytest.mark.usefixtures("clean")
+def test_killed_at_every_stage_and_run_again_makes_one_of_each(user: User, api: Api) -> None:
+    killed = []
+    for action in MAKING:
+        made = api.calls(action)
+        if kill_when(user, lambda action=action, made=made: api.calls(action) > made):  # type: ignore[misc]
+            killed.append(action)
+    for name in CONFIGURING:
+        if kill_when(user, task_begun(user, name)):
+            killed.append(name)
+    assert killed == [*MAKING, *CONFIGURING]
+    document = user.document("up", "--yes", *OPTIONS)
+    assert [notebook["state"] for notebook in document["notebooks"]] == ["ready"]
+    assert counts(api) == ONE_OF_EACH
+
+
+@pytest.mark.usefixtures("clean")
+def test_a_lost_reply_and_throttling_leave_one_of_each(user: User, api: Api) -> None:
+    user.dstk("sandbox", "status")
+    api.inject(action="RunInstances", fault="reply-lost", count=1)
+    api.inject(action="CreateSecurityGroup", fault="throttle", count=2)
+    api.inject(action="DescribeInstances", fault="throttle", count=2)
+    document = user.document("up", "--yes", *OPTIONS)
+    assert document["ok"] is True
+    assert api.faults() == []
+    assert counts(api) == ONE_OF_EACH
+
+
+@pytest.mark.usefixtures("clean")
+def test_ctrl_c_says_how_to_go_on_and_exits_130(user: User, api: Api) -> None:
+    made = api.calls("CreateVpc")
+    run = subprocess.Popen(
+        [str(BIN / "dstk"), "up", "--yes", *OPTIONS],
+        cwd=user.folder,
+        env=user.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    while api.calls("CreateVpc") == made:
+        assert run.poll() is None
+        time.sleep(0.05)
+    os.killpg(run.pid, signal.SIGINT)
+    _, told = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert "dstk up" in told
+    assert "Traceback" not in told
+    wait_for_session_to_end(run.pid)

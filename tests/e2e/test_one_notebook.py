@@ -1,0 +1,127 @@
+"""The whole of the main job: nothing, a notebook, nothing."""
+
+from __future__ import annotations
+
+import re
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support import browser
+from support.environment import BIN, ROOT
+from support.user import Api, User
+
+OPTIONS = ("--sandbox", "--deployment", "solo")
+
+
+@pytest.fixture(scope="module")
+def deployed(user: User) -> Iterator[dict[str, Any]]:
+    """The document of a first `dstk up`."""
+    yield user.document("up", "--yes", *OPTIONS)
+    user.dstk("destroy", "--yes", *OPTIONS)
+
+
+def test_up_prints_the_document_of_the_design(deployed: dict[str, Any]) -> None:
+    assert {key: deployed[key] for key in ("deployment", "region", "ok", "failures")} == {
+        "deployment": "solo",
+        "region": "us-west-2",
+        "ok": True,
+        "failures": [],
+    }
+    [notebook] = deployed["notebooks"]
+    assert set(notebook) == {"student", "url", "password", "instance_id", "address", "state", "container"}
+    assert notebook["student"] == "ada"
+    assert notebook["state"] == "ready"
+    assert notebook["container"] == "dstk-ada"
+    assert re.fullmatch(r"i-[0-9a-f]{8,17}", notebook["instance_id"])
+    assert re.fullmatch(r"127\.77\.\d+\.\d+", notebook["address"])
+    assert notebook["address"] in notebook["url"]
+    assert len(notebook["password"]) >= 16
+    assert notebook["password"] not in notebook["url"]
+
+
+def test_a_browser_logs_in_and_plots(deployed: dict[str, Any]) -> None:
+    [notebook] = deployed["notebooks"]
+    with browser.page() as page:
+        browser.log_in(page, notebook["url"], notebook["password"])
+        width, height = browser.run_plot(page)
+    assert width > 100
+    assert height > 100
+
+
+def test_without_the_password_nothing_is_served(deployed: dict[str, Any]) -> None:
+    [notebook] = deployed["notebooks"]
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(f"http://{notebook['address']}:8888/api/contents", timeout=10)
+    assert refused.value.code == 403
+
+
+def test_the_instance_is_as_the_file_asks(deployed: dict[str, Any], api: Api) -> None:
+    [instance] = api.tagged("solo")["instance"]
+    [volume] = api.tagged("solo")["volume"]
+    assert instance["InstanceType"] == "t2.micro"
+    assert instance["MetadataOptions"]["HttpTokens"] == "required"
+    assert (volume["Size"], volume["VolumeType"], volume["Encrypted"]) == (30, "gp3", True)
+    assert volume["Attachments"][0]["DeleteOnTermination"] is True
+
+
+def test_only_the_caller_may_come_in(deployed: dict[str, Any], api: Api) -> None:
+    [group] = api.tagged("solo")["security group"]
+    allowed = {(rule["FromPort"], ranges["CidrIp"]) for rule in group["IpPermissions"] for ranges in rule["IpRanges"]}
+    assert allowed == {(22, "127.0.0.1/32"), (8888, "127.0.0.1/32")}
+
+
+def test_the_home_is_the_notebook_users_and_not_the_login_home(deployed: dict[str, Any], user: User) -> None:
+    seen = user.dstk("ssh", *OPTIONS, "--", "sudo", "stat", "-c", "%u:%g", "/srv/dstk/ada/home").stdout
+    assert seen.strip() == "1000:100"
+    mounts = user.dstk("ssh", *OPTIONS, "--", "docker", "inspect", "-f", "'{{json .HostConfig.Binds}}'", "dstk-ada").stdout
+    assert "/home/ubuntu" not in mounts
+
+
+def test_status_says_the_same_without_changing_anything(deployed: dict[str, Any], user: User) -> None:
+    assert user.document("status", *OPTIONS) == deployed
+
+
+def test_a_second_up_changes_nothing(deployed: dict[str, Any], user: User, api: Api) -> None:
+    before = api.tagged("solo")
+    again = user.dstk("up", "--yes", *OPTIONS, "--json")
+    assert api.tagged("solo") == before
+    log = newest_log(user, "up").read_text()
+    recap = re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", log, flags=re.MULTILINE)
+    assert recap, log[-2000:]
+    assert {host: changed for host, changed in recap if changed != "0"} == {}
+    assert again.returncode == 0
+
+
+def test_plain_ansible_finds_the_same_deployment(deployed: dict[str, Any], user: User, api: Api) -> None:
+    engineer = User(ROOT, user.environment | api.environment)
+    done = engineer.shell(str(BIN / "ansible-playbook"), "site.yml", "-e", "dstk_deployment=solo", "-e", "dstk_config=")
+    [notebook] = deployed["notebooks"]
+    assert notebook["url"] in done.stdout
+    recap = re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", done.stdout, flags=re.MULTILINE)
+    assert {host for host, _ in recap} == {"localhost", notebook["instance_id"]}
+    assert {host: changed for host, changed in recap if changed != "0"} == {}
+
+
+def test_destroy_leaves_nothing_and_says_so(user: User, api: Api, deployed: dict[str, Any]) -> None:
+    ids = {row["VolumeId"] for row in api.tagged("solo")["volume"]} | {deployed["notebooks"][0]["instance_id"]}
+    receipt = user.document("destroy", "--yes", *OPTIONS)
+    assert receipt["ok"] is True
+    assert ids <= {row["id"] for row in receipt["resources"]}
+    assert {row["state"] for row in receipt["resources"]} == {"gone"}
+    assert api.left("solo") == {}
+
+
+def test_destroy_twice_is_fine(user: User, deployed: dict[str, Any]) -> None:
+    user.dstk("destroy", "--yes", *OPTIONS)
+    receipt = user.document("destroy", "--yes", *OPTIONS)
+    assert (receipt["ok"], receipt["resources"]) == (True, [])
+
+
+def newest_log(user: User, command: str) -> Path:
+    """The log of the last run of one command."""
+    logs = Path(user.environment["HOME"], ".local/share/dstk/solo/logs")
+    return max(logs.glob(f"*-{command}.log"))

@@ -1,0 +1,54 @@
+"""A real Chromium, and what a student does in it."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from playwright.sync_api import Page, sync_playwright
+
+#: Quiet starts: no calls home, no sandbox of Chromium's own (root cannot have it).
+FLAGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+]
+
+PLOT = "import matplotlib.pyplot as plt; import numpy as np; plt.plot(np.sin(np.linspace(0, 7))); plt.show()"
+
+
+@contextmanager
+def page() -> Iterator[Page]:
+    """An empty page of a headless Chromium with an empty profile."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), headless=True, args=FLAGS)
+        try:
+            yield browser.new_page(viewport={"width": 1280, "height": 900})
+        finally:
+            browser.close()
+
+
+def log_in(page: Page, url: str, password: str) -> None:
+    """Open the link and answer its login page."""
+    page.goto(url)
+    page.locator("input[name=password]").fill(password)
+    page.locator("#login_submit, button[type=submit]").first.click()
+    page.wait_for_load_state()
+
+
+def run_plot(page: Page) -> tuple[int, int]:
+    """Start a Python notebook from JupyterLab's launcher, run a cell that plots, and say the picture's size in pixels."""
+    page.locator(".jp-LauncherCard[data-category=Notebook]").first.click(timeout=60_000)
+    page.locator(".jp-Notebook .cm-content").first.click(timeout=60_000)
+    page.keyboard.insert_text(PLOT)
+    page.keyboard.press("Shift+Enter")
+    picture = page.locator(".jp-OutputArea-output img").first
+    picture.wait_for(timeout=120_000)
+    box = picture.bounding_box()
+    assert box is not None
+    return round(box["width"]), round(box["height"])
