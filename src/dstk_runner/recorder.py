@@ -1,0 +1,127 @@
+"""ansible-runner's raw events, turned into dstk's own types while they come in. Nothing else knows their shape."""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, TextIO
+
+from dstk_runner.events import Event, Status
+from dstk_runner.remedies import parse_message
+from dstk_runner.results import Change, Failure
+
+__all__ = ["Recorder"]
+
+_COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_RESULTS: dict[str, Status] = {
+    "runner_on_ok": "ok",
+    "runner_on_failed": "failed",
+    "runner_on_skipped": "skipped",
+    "runner_on_unreachable": "unreachable",
+    "runner_on_start": "started",
+}
+
+
+@dataclass
+class Recorder:
+    """Everything one run has told so far."""
+
+    log: TextIO
+    stats: dict[str, Any] = field(default_factory=dict)
+    changes: list[Change] = field(default_factory=list)
+    unmatched: list[str] = field(default_factory=list)
+    hosts: set[str] = field(default_factory=set)
+    _stage: str = ""
+    _last: dict[str, Failure] = field(default_factory=dict)
+    _failed: set[str] | None = None
+    _complaints: list[str] = field(default_factory=list)
+    _began: float = field(default_factory=time.monotonic)
+
+    def record(self, raw: Mapping[str, Any]) -> Event | None:
+        """Take in one raw event; return the event to show, if it is one."""
+        self._write(raw)
+        kind, data = raw.get("event", ""), raw.get("event_data", {})
+        if kind == "playbook_on_play_start":
+            self._stage = str(data.get("name") or data.get("play") or "").lower()
+            return self._tell()
+        if kind == "playbook_on_task_start":
+            return self._tell(task=data.get("name") or data.get("task"))
+        if kind == "playbook_on_no_hosts_matched":
+            self.unmatched.append(self._stage)
+        elif kind == "playbook_on_stats":
+            self._close(data)
+        elif kind in _RESULTS:
+            return self._record_result(_RESULTS[kind], data)
+        return None
+
+    def find_failures(self, *, rc: int) -> tuple[Failure, ...]:
+        """Return what failed in the end: a failure that a rescue mended is none."""
+        if rc == 0:
+            return ()
+        hosts = self._last if self._failed is None else self._failed
+        failures = [self._last[host] for host in self._last if host in hosts]
+        if failures:
+            return tuple(failures)
+        # the play did not get as far as a host: a syntax error, an inventory that cannot be read
+        message, fix = parse_message("\n".join(self._complaints[-3:]) or f"Ansible ended with code {rc}")
+        return (Failure(stage=self._stage or "ansible", message=message, fix=fix),)
+
+    def _record_result(self, status: Status, data: Mapping[str, Any]) -> Event | None:
+        host, task = str(data.get("host", "")), str(data.get("task", ""))
+        result = data.get("res") or {}
+        message = ""
+        if status in ("failed", "unreachable"):
+            text = _find_text(result)
+            message, fix = parse_message(text)
+            if data.get("ignore_errors"):
+                status = "ok"
+            else:
+                stage = "unreachable" if status == "unreachable" and not self._stage else self._stage
+                self._last[host] = Failure(stage=stage, task=task, host=host, message=message, fix=fix)
+        elif status == "ok" and result.get("changed"):
+            status = "changed"
+            self.changes.append(Change(host=host, task=task))
+        event = self._tell(host=host, task=task, status=status, message=message)
+        return replace(event, elapsed=float(data.get("duration") or 0.0)) if status != "started" else event
+
+    def _close(self, data: Mapping[str, Any]) -> None:
+        self._failed = {
+            host for name in ("failures", "dark") for host, count in (data.get(name) or {}).items() if count
+        }
+        self.hosts |= set(data.get("processed") or {})
+        self.stats.update(data.get("artifact_data") or {})
+
+    def _tell(
+        self, *, host: str | None = None, task: str | None = None, status: Status = "started", message: str = ""
+    ) -> Event:
+        elapsed = time.monotonic() - self._began
+        return Event(stage=self._stage, host=host, task=task, status=status, elapsed=elapsed, message=message)
+
+    def _write(self, raw: Mapping[str, Any]) -> None:
+        text = _COLOUR.sub("", str(raw.get("stdout") or ""))
+        if not text.strip():
+            return
+        stamp = time.strftime("%H:%M:%S ")
+        for line in text.replace("\r", "").splitlines():
+            self.log.write(stamp + line + "\n" if line else "\n")
+            if line.startswith(("[ERROR]", "ERROR!", "Fix: ")):
+                self._complaints.append(line.removeprefix("[ERROR]:").removeprefix("ERROR!").strip())
+        self.log.flush()
+
+
+def _find_text(result: Mapping[str, Any]) -> str:
+    """Return the words in a failed result that say most."""
+    for item in result.get("results") or ():
+        if isinstance(item, Mapping) and (item.get("failed") or item.get("unreachable")):
+            return _find_text(item)
+    if "censored" in result:
+        return "its output is hidden because it holds a secret"
+    message = result.get("msg", "")
+    text = "\n".join(map(str, message)) if isinstance(message, list) else str(message)
+    if not text or text.startswith(("non-zero return code", "MODULE FAILURE")):
+        for key in ("stderr", "module_stderr", "stdout"):
+            if words := str(result.get(key) or "").strip():
+                return "\n".join(words.splitlines()[-3:])
+    return text

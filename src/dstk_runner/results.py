@@ -1,0 +1,181 @@
+"""What the library returns, and the one document that each result is as JSON."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+__all__ = ["Change", "Check", "Deployment", "Failure", "Notebook", "Plan", "Receipt", "Resource"]
+
+Json = dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notebook:
+    """A student's notebook. `state` is ready, starting, failed, stopped, unreachable or missing."""
+
+    student: str
+    url: str
+    password: str = field(repr=False)
+    instance_id: str
+    address: str
+    state: str
+    container: str
+
+    def to_json(self) -> Json:
+        """Return it as DESIGN's document has it; the password is in it, for that is what is asked for."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Failure:
+    """One thing that failed, where, and what mends it."""
+
+    message: str
+    fix: str = ""
+    stage: str = ""
+    task: str | None = None
+    host: str | None = None
+    student: str | None = None
+
+    def to_json(self) -> Json:
+        """Return it with all keys, in the order of the document."""
+        keys = ("host", "student", "stage", "task", "message", "fix")
+        return {key: getattr(self, key) for key in keys}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Deployment:
+    """What `deploy` and `status` found in the end. `changed` counts the tasks that changed something."""
+
+    deployment: str
+    region: str
+    notebooks: tuple[Notebook, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    changed: int = 0
+    log: Path | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Nothing failed."""
+        return not self.failures
+
+    def to_json(self) -> Json:
+        """Return the document of `dstk up --json` and `dstk status --json`."""
+        return {
+            "deployment": self.deployment,
+            "region": self.region,
+            "ok": self.ok,
+            "notebooks": [notebook.to_json() for notebook in self.notebooks],
+            "failures": [failure.to_json() for failure in self.failures],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Check:
+    """One question that the doctor asked, and the remedy where the answer is not good."""
+
+    name: str
+    status: Literal["ok", "warn", "fail", "skipped"]
+    message: str
+    fix: str = ""
+    request: bool = field(default=False, repr=False)
+    """The failure lies in the request itself (a region or a type that does not exist), not in the world."""
+
+    def to_json(self) -> Json:
+        """Return name, status, message and fix."""
+        return {"name": self.name, "status": self.status, "message": self.message, "fix": self.fix}
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Resource:
+    """Something in AWS that carries the deployment's tag. `billed` tells whether keeping it costs money."""
+
+    kind: str
+    id: str
+    name: str = ""
+    state: str = ""
+    billed: bool = False
+
+    def to_json(self) -> Json:
+        """Return all fields."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Receipt:
+    """What `destroy` removed, and what a look afterwards still found."""
+
+    deployment: str
+    region: str
+    gone: tuple[Resource, ...] = ()
+    left: tuple[Resource, ...] = ()
+    failures: tuple[Failure, ...] = ()
+    log: Path | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Nothing failed, and nothing that costs money is left."""
+        return not self.failures and not any(resource.billed for resource in self.left)
+
+    def to_json(self) -> Json:
+        """Return the document of `dstk destroy --json`: every resource, with `gone` true or false."""
+        rows = [(resource, True) for resource in self.gone] + [(resource, False) for resource in self.left]
+        return {
+            "deployment": self.deployment,
+            "region": self.region,
+            "ok": self.ok,
+            "resources": [{**resource.to_json(), "gone": gone} for resource, gone in rows],
+            "failures": [failure.to_json() for failure in self.failures],
+        }
+
+
+@dataclass(frozen=True, kw_only=True, order=True)
+class Change:
+    """A task that changed something on a host, or in check mode would."""
+
+    host: str
+    task: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Plan:
+    """What `up` would do. `image`, `network` and `instance` are what the roles found, by the names they gave it."""
+
+    deployment: str
+    region: str
+    checks: tuple[Check, ...] = ()
+    changes: tuple[Change, ...] = ()
+    existing: tuple[Resource, ...] = ()
+    image: Mapping[str, Any] = field(default_factory=dict)
+    network: Mapping[str, Any] = field(default_factory=dict)
+    instance: Mapping[str, Any] = field(default_factory=dict)
+    failures: tuple[Failure, ...] = ()
+    log: Path | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Nothing stands against `up`."""
+        return not self.failures
+
+    @property
+    def warnings(self) -> tuple[Check, ...]:
+        """What `up` would do and the user may not want."""
+        return tuple(check for check in self.checks if check.status == "warn")
+
+    def to_json(self) -> Json:
+        """Return the document of `dstk plan --json`."""
+        return {
+            "deployment": self.deployment,
+            "region": self.region,
+            "ok": self.ok,
+            "changes": [asdict(change) for change in self.changes],
+            "existing": [resource.to_json() for resource in self.existing],
+            "image": dict(self.image),
+            "network": dict(self.network),
+            "instance": dict(self.instance),
+            "checks": [check.to_json() for check in self.checks],
+            "failures": [failure.to_json() for failure in self.failures],
+        }
