@@ -15,7 +15,7 @@ RESERVE = 1 * GB
 _NOT_THERE = (
     "manifest unknown",
     "manifest for",
-    "not found",
+    ": not found",
     "repository does not exist",
     "pull access denied",
     "unauthorized",

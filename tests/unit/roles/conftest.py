@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+ROLES = Path(__file__).parents[3] / "roles"
+
+Filters = dict[str, Callable[..., object]]
+
+
+def load_filters(role: str) -> Filters:
+    """A role's filters as Ansible finds them: by the file's place, not by an import."""
+    spec = importlib.util.spec_from_file_location(f"filters_of_{role}", ROLES / role / "filter_plugins" / f"{role}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    filters: Filters = module.FilterModule().filters()
+    return filters
+
+
+@pytest.fixture(scope="session")
+def docker_host() -> Filters:
+    return load_filters("docker_host")
+
+
+@pytest.fixture(scope="session")
+def jupyter_container() -> Filters:
+    return load_filters("jupyter_container")
