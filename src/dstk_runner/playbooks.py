@@ -19,7 +19,7 @@ from ansible_runner import Runner, RunnerConfig  # type: ignore[import-untyped] 
 
 from dstk_runner.errors import Interrupted, RunError
 from dstk_runner.events import Event, OnEvent
-from dstk_runner.processes import MARK, end_processes
+from dstk_runner.processes import MARK, end_processes, guard
 from dstk_runner.project import find_project
 from dstk_runner.recorder import Recorder
 from dstk_runner.results import Change, Failure
@@ -103,7 +103,8 @@ def run_playbook(
         config = _configure(
             Path(private), project or find_project(), name, extra_vars=extra_vars, check=check, limit=limit, run=run
         )
-        rc = _drive(config, recorder, on_event, run)
+        with guard(run):
+            rc = _drive(config, recorder, on_event, run)
     failures = recorder.find_failures(rc=rc)
     if rc == 0 and not recorder.hosts:
         failures = (Failure(stage=name, message="no host matched, so nothing was done", fix="`dstk up` makes one"),)

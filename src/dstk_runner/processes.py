@@ -6,16 +6,21 @@ all of them keep is the environment they inherited.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import subprocess
+import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["MARK", "end_processes", "find_processes"]
+__all__ = ["MARK", "end_processes", "find_processes", "guard"]
 
 MARK = "DSTK_RUN"
 """The variable that every process of a run carries; its value is the run's id."""
+
+_ENDED = b"ended"
 
 
 def find_processes(run: str) -> set[int]:
@@ -37,6 +42,27 @@ def end_processes(run: str, *, grace: float = 5.0) -> None:
         else:
             _send(alive, signal.SIGKILL)
         time.sleep(0.05)
+
+
+@contextlib.contextmanager
+def guard(run: str) -> Iterator[None]:
+    """While this is open, see to it that the run does not outlive this process, even where that is killed.
+
+    A small process of its own waits for the end of a pipe: it comes with a word, or with our death.
+    """
+    command = [sys.executable, "-I", __file__, run]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=quiet, stderr=quiet, start_new_session=True) as watch:  # noqa: S603 - this file
+        try:
+            yield
+        finally:
+            with contextlib.suppress(BrokenPipeError):
+                watch.communicate(_ENDED)
+
+
+def _watch(run: str) -> None:
+    if sys.stdin.buffer.read() != _ENDED:
+        end_processes(run, grace=1)
 
 
 def _send(pids: set[int], number: signal.Signals) -> None:
@@ -66,3 +92,7 @@ def _search_ps(mark: str) -> set[int]:
     listing = subprocess.run(["ps", "axeww", "-o", "pid=,command="], capture_output=True, text=True, check=True).stdout  # noqa: S607 - ps is where the system has it
     rows = (line.split() for line in listing.splitlines())
     return {int(words[0]) for words in rows if mark in words[1:]}
+
+
+if __name__ == "__main__":
+    _watch(sys.argv[1])

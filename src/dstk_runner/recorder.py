@@ -15,6 +15,7 @@ from dstk_runner.results import Change, Failure
 __all__ = ["Recorder"]
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_STARS = re.compile(r" \*{3,}$")
 _RESULTS: dict[str, Status] = {
     "runner_on_ok": "ok",
     "runner_on_failed": "failed",
@@ -103,9 +104,9 @@ class Recorder:
         text = _COLOUR.sub("", str(raw.get("stdout") or ""))
         if not text.strip():
             return
-        stamp = time.strftime("%H:%M:%S ")
         for line in text.replace("\r", "").splitlines():
-            self.log.write(stamp + line + "\n" if line else "\n")
+            # the time is worth more than stars up to the edge of the screen
+            self.log.write(_STARS.sub(time.strftime(" %H:%M:%S"), line) + "\n")
             if line.startswith(("[ERROR]", "ERROR!", "Fix: ")):
                 self._complaints.append(line.removeprefix("[ERROR]:").removeprefix("ERROR!").strip())
         self.log.flush()

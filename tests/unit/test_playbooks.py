@@ -2,8 +2,11 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
+import sys
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -173,3 +176,29 @@ def test_an_exception_of_the_callback_ends_the_run_and_reaches_the_caller(projec
     with pytest.raises(LookupError, match="the callback's own"):
         run(project, "    - ansible.builtin.command: sleep 300\n", on_event=break_off, run_id="broken-run")
     assert find_processes("broken-run") == set()
+
+
+def test_a_run_does_not_outlive_a_dstk_that_is_killed(project: Path) -> None:
+    tasks = "    - ansible.builtin.command: sleep 300\n"
+    (project / "playbooks" / "try.yml").write_text(HEADER.format(hosts="localhost") + tasks)
+    script = (
+        "import pathlib, sys; from dstk_runner.playbooks import run_playbook; root = pathlib.Path(sys.argv[1]);"
+        "run_playbook('try', extra_vars={}, log_path=root / 'log', project=root, run_id='killed-run')"
+    )
+    caller = subprocess.Popen([sys.executable, "-c", script, str(project)])
+    wait_until(lambda: sleeping("killed-run"))
+    caller.kill()
+    caller.wait()
+    wait_until(lambda: not find_processes("killed-run"))
+
+
+def sleeping(run_id: str) -> bool:
+    commands = (Path(f"/proc/{pid}/cmdline") for pid in find_processes(run_id))
+    return any(path.exists() and path.read_bytes().startswith(b"sleep") for path in commands)
+
+
+def wait_until(happened: Callable[[], bool], *, timeout: float = 30) -> None:
+    deadline = time.monotonic() + timeout
+    while not happened():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
