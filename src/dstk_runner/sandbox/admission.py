@@ -1,0 +1,57 @@
+"""Who may call, and where: keys the sandbox knows, regions the account may use, searches of a bearable size."""
+
+from __future__ import annotations
+
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.iam.models import iam_backends
+
+from dstk_runner.sandbox.ec2 import ENABLED, REGIONS
+from dstk_runner.sandbox.wire import Call, Refusal
+
+#: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html#query-filters
+FILTER_VALUES = 200
+
+
+class UnknownRegionError(Exception):
+    """The region does not exist, so on AWS its endpoint has no name to be found by."""
+
+
+def check_region(call: Call) -> None:
+    """Refuse regions the account has not opted into; raise UnknownRegionError for those that do not exist."""
+    if not call.region or call.region == "aws-global":
+        return
+    if call.region not in REGIONS:
+        raise UnknownRegionError(call.region)
+    if call.region not in ENABLED:
+        raise _refuse_credentials(call)
+
+
+def check_credentials(call: Call, *, access_key_id: str) -> None:
+    """Refuse callers whose key is neither the sandbox's own nor one that its IAM or STS gave out."""
+    if call.access_key_id is None:
+        if call.protocol == "ec2":
+            raise _refuse_credentials(call)
+        raise Refusal("MissingAuthenticationToken", "Request is missing Authentication Token", status=403)
+    if call.access_key_id != access_key_id and call.access_key_id not in find_given_keys():
+        raise _refuse_credentials(call)
+
+
+def find_given_keys() -> set[str]:
+    """Return the access keys that IAM users and assumed roles of the sandbox have."""
+    return set(iam_backends[DEFAULT_ACCOUNT_ID]["aws"].access_keys)
+
+
+def check_filters(call: Call) -> None:
+    """Refuse a search with more filter values than EC2 takes."""
+    values = [key for key in call.params if key.startswith("Filter.") and ".Value." in key]
+    if len(values) > FILTER_VALUES:
+        message = f"The maximum number of filter values specified on a single call is {FILTER_VALUES}"
+        raise Refusal("FilterLimitExceeded", message)
+
+
+def _refuse_credentials(call: Call) -> Refusal:
+    if call.protocol == "ec2":
+        message = "AWS was not able to validate the provided access credentials"
+        return Refusal("AuthFailure", message, status=401)
+    code = "UnrecognizedClientException" if call.protocol == "json" else "InvalidClientTokenId"
+    return Refusal(code, "The security token included in the request is invalid.", status=403)

@@ -1,0 +1,84 @@
+"""The sandbox's own addresses beside AWS's: /_dstk/status, faults, quotas, calls and address."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+from werkzeug.wrappers import Request, Response
+
+from dstk_runner.sandbox import quotas
+from dstk_runner.sandbox.ec2 import find_instances
+from dstk_runner.sandbox.faults import parse_fault
+from dstk_runner.sandbox.front import Front
+from dstk_runner.sandbox.state import SandboxState
+from dstk_runner.sandbox.wire import Refusal
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import StartResponse, WSGIApplication, WSGIEnvironment
+
+PREFIX = "/_dstk/"
+
+
+def control(front: Front, state: SandboxState) -> WSGIApplication:
+    """Return the application that answers the sandbox's own addresses itself and leaves the others to the front."""
+    handlers: dict[tuple[str, str], Callable[[Request], Response]] = {
+        ("GET", "status"): lambda _: _as_json(_describe(front, state)),
+        ("GET", "address"): lambda request: Response(f"{request.remote_addr}\n", content_type="text/plain"),
+        ("GET", "calls"): lambda _: _as_json(dict(front.calls)),
+        ("DELETE", "calls"): lambda _: _done(front.calls.clear),
+        ("GET", "faults"): lambda _: _as_json([asdict(fault) for fault in front.faults.find_waiting()]),
+        ("POST", "faults"): lambda request: _add_fault(front, request),
+        ("DELETE", "faults"): lambda _: _done(front.faults.clear),
+        ("GET", "quotas"): lambda _: _as_json({quota.code: quotas.find_quota(quota.code) for quota in quotas.QUOTAS}),
+        ("POST", "quotas"): _ensure_quotas,
+    }
+
+    def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
+        if not environ.get("PATH_INFO", "").startswith(PREFIX):
+            return front(environ, start_response)
+        request = Request(environ)
+        handler = handlers.get((request.method, request.path.removeprefix(PREFIX).rstrip("/")))
+        if not (request.remote_addr or "").startswith("127."):
+            response = _as_json({"error": "only this machine may ask"}, status=403)
+        elif handler is None:
+            response = _as_json({"error": f"there is no {request.method} {request.path}"}, status=404)
+        else:
+            try:
+                response = handler(request)
+            except (ValueError, TypeError, AttributeError, Refusal) as error:
+                response = _as_json({"error": str(error)}, status=400)
+        return response(environ, start_response)
+
+    return application
+
+
+def _describe(front: Front, state: SandboxState) -> dict[str, Any]:
+    with front.lock:
+        instances = {
+            instance.id: {"region": backend.region_name, "state": instance.state, "address": instance.public_ip}
+            for backend, instance in find_instances()
+        }
+    return {"pid": state.pid, "port": state.port, "mode": state.mode, "started": state.started, "instances": instances}
+
+
+def _add_fault(front: Front, request: Request) -> Response:
+    front.faults.add(parse_fault(json.loads(request.get_data())))
+    return _as_json({}, status=201)
+
+
+def _ensure_quotas(request: Request) -> Response:
+    for code, value in json.loads(request.get_data()).items():
+        quotas.ensure_quota(code, float(value))
+    return _as_json({})
+
+
+def _done(act: Callable[[], None]) -> Response:
+    act()
+    return _as_json({})
+
+
+def _as_json(value: object, *, status: int = 200) -> Response:
+    return Response(json.dumps(value, indent=2) + "\n", status, content_type="application/json")

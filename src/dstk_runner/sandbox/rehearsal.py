@@ -1,0 +1,79 @@
+"""Asking a running sandbox: rehearse a bad day, see what was called."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+from dstk_runner.sandbox.errors import SandboxError
+from dstk_runner.sandbox.folder import find_folder
+from dstk_runner.sandbox.state import SandboxState, find_state
+
+TIMEOUT = 10.0
+
+
+def inject(
+    action: str,
+    fault: str,
+    *,
+    count: int | None = 1,
+    zone: str | None = None,
+    directory: str | os.PathLike[str] | None = None,
+) -> None:
+    """Let the next calls of an action meet a fault.
+
+    Args:
+        action: the action's name as in the AWS API, such as RunInstances; `*` is any.
+        fault: throttle, no-capacity, reply-lost, expired, unauthorized or error.
+        count: how many calls; None is all of them, until the faults are cleared.
+        zone: only launches in this availability zone.
+        directory: the sandbox's folder, in place of the default one.
+    """
+    ask("POST", "faults", {"action": action, "fault": fault, "count": count, "zone": zone}, directory=directory)
+
+
+def clear_faults(*, directory: str | os.PathLike[str] | None = None) -> None:
+    """Forget all faults that still wait for their call."""
+    ask("DELETE", "faults", directory=directory)
+
+
+def find_calls(*, directory: str | os.PathLike[str] | None = None) -> dict[str, int]:
+    """Return how often each action was called since the sandbox was started."""
+    calls = ask("GET", "calls", directory=directory)
+    return {str(action): int(count) for action, count in calls.items()}
+
+
+def ensure_quota(code: str, value: float, *, directory: str | os.PathLike[str] | None = None) -> None:
+    """Grant this much of a service quota, by its code, such as L-1216C47A for the vCPUs of standard instances."""
+    ask("POST", "quotas", {code: value}, directory=directory)
+
+
+def ask(method: str, path: str, value: object = None, *, directory: str | os.PathLike[str] | None = None) -> Any:
+    """Return what the running sandbox answers at one of its own addresses.
+
+    Raises:
+        SandboxError: no sandbox is running, or it refuses.
+    """
+    state = find_state(find_folder() if directory is None else Path(directory).absolute())
+    if state is None:
+        raise SandboxError("No sandbox is running.", "dstk sandbox up")
+    return ask_server(state, method, path, value)
+
+
+def ask_server(state: SandboxState, method: str, path: str, value: object = None) -> Any:
+    """Return what this server answers; never by way of a proxy."""
+    connection = http.client.HTTPConnection("127.0.0.1", state.port, timeout=TIMEOUT)
+    try:
+        connection.request(method, f"/_dstk/{path}", None if value is None else json.dumps(value))
+        response = connection.getresponse()
+        answer = json.loads(response.read())
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        raise SandboxError(f"The sandbox does not answer: {error}", "dstk sandbox down, then up") from error
+    finally:
+        connection.close()
+    if response.status >= 400:
+        raise SandboxError(f"The sandbox refused: {answer['error']}")
+    return answer
