@@ -1,0 +1,136 @@
+"""What AWS refused, said for people, with what they can do about it. Pure Python: filter and library share it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+_ERROR = re.compile(r"An error occurred \((?P<code>[\w.]+)\) when calling the (?P<call>\w+) operation[^:]*: (?P<text>.*)", re.S)
+_BLOB = re.compile(r"\s*Encoded authorization failure message:.*", re.S)
+
+_CREDENTIALS = (
+    "ask `aws sts get-caller-identity`; if it fails too, renew the credentials (`aws configure`, `aws sso login`); "
+    "if it answers, the region is not enabled for the account: enable it, or choose another with `region`"
+)
+_EXPIRED = "get new credentials (`aws sso login`, or new AWS_* variables) and run the same command again; nothing is lost"
+_TYPE = "choose another `instance_type`, or a `region` that offers it"
+_PERMISSION = "let the account's administrator allow this call; the README of each role lists the calls it needs"
+_QUOTA = "free some, or ask for more: AWS console, Service Quotas, {service}, {name} ({code})"
+
+REMEDIES: dict[str, str] = {
+    "AccessDenied": _PERMISSION,
+    "AuthFailure": _CREDENTIALS,
+    "Blocked": "AWS has blocked the account: open a case with AWS Support",
+    "DependencyViolation": "remove what dstk did not make and what still uses it (network interfaces, load balancers), "
+    "and run the same command again",
+    "ExpiredToken": _EXPIRED,
+    "ExpiredTokenException": _EXPIRED,
+    "IncorrectInstanceState": "wait until the instance has come to rest, and run the same command again",
+    "InsufficientInstanceCapacity": "AWS has no machine of this type at the moment: try again later, or choose another "
+    "`instance_type` or `region`",
+    "InsufficientFreeAddressesInSubnet": "choose a VPC with free addresses, or leave `vpc_id` out",
+    "InternetGatewayLimitExceeded": _QUOTA.format(service="Amazon VPC", name="Internet gateways per Region", code="L-A4707A72")
+    + "; or name an existing network with `vpc_id`",
+    "InvalidClientTokenId": _CREDENTIALS,
+    "InvalidInstanceType": _TYPE,
+    "InvalidKey.Format": "AWS takes ed25519 and RSA keys only: name such a key with `ssh_key`",
+    "InvalidKeyPair.Duplicate": "run the same command again; if it stays, choose another `deployment`",
+    "InvalidKeyPair.NotFound": "run the same command again: the key pair was removed in the meantime",
+    "InvalidVpc.Range": "choose a private network of /16 to /24 for `vpc_cidr`, such as 10.77.0.0/16",
+    "InvalidVpcID.Malformed": "write `vpc_id` as the console shows it: vpc- and hexadecimal digits",
+    "InvalidVpcID.NotFound": "correct `vpc_id` or `region`, or leave `vpc_id` out for a network of the deployment's own",
+    "MaxIOPSLimitExceeded": "choose a smaller `volume_size`",
+    "OperationNotPermitted": "lift the termination protection of the instance (EC2 console, Instance settings), "
+    "and run the same command again",
+    "OptInRequired": "enable the region for the account, or choose another with `region`",
+    "PendingVerification": "AWS is still verifying the account: wait for its mail (up to 4 hours), and run again",
+    "RequestExpired": _EXPIRED,
+    "RequestLimitExceeded": "wait a minute and run the same command again; nothing is made twice",
+    "RulesPerSecurityGroupLimitExceeded": "name fewer networks in `allowed_cidrs`",
+    "SignatureDoesNotMatch": "the secret key is wrong, or this machine's clock is: renew the credentials, check `date -u`",
+    "Throttling": "wait a minute and run the same command again; nothing is made twice",
+    "UnauthorizedOperation": _PERMISSION,
+    "UnrecognizedClientException": _CREDENTIALS,
+    "Unsupported": _TYPE,
+    "VcpuLimitExceeded": "choose a smaller `instance_type`, or ask for more: AWS console, Service Quotas, Amazon EC2, "
+    "Running On-Demand Standard instances (L-1216C47A)",
+    "VolumeLimitExceeded": "delete volumes that nothing uses, or choose a smaller `volume_size`",
+    "VpcLimitExceeded": _QUOTA.format(service="Amazon VPC", name="VPCs per Region", code="L-F678F1CE")
+    + "; or name an existing network with `vpc_id`",
+}
+"""By AWS's error code; the codes are those of the EC2 API reference."""
+
+_TEXTS: tuple[tuple[str, str, str], ...] = (
+    (
+        r"Unable to locate credentials|NoCredentialsError|Partial credentials",
+        "no AWS credentials were found",
+        "run `aws configure`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    ),
+    (
+        r"config profile \((?P<what>[^)]*)\) could not be found",
+        "there is no AWS profile {what}",
+        "correct AWS_PROFILE; `aws configure list-profiles` shows what there is",
+    ),
+    (r"[Tt]oken has expired|SSO session.*expired|Error loading SSO Token", "the AWS session has expired", _EXPIRED),
+    (
+        r"Could not connect to the endpoint URL: \"?(?P<what>[^\"\s]+)|Failed to (?:resolve|connect).*?(?P<host>ec2\.[\w.-]+)",
+        "nothing answers at {what}",
+        "check the spelling of `region` and the network",
+    ),
+    (r"Provided region_name '(?P<what>[^']*)'", "there is no region {what}", "correct `region`"),
+)
+"""What fails before AWS answers: pattern, what to say, remedy."""
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What happened and what mends it; an empty `fix` where nobody knows."""
+
+    message: str
+    fix: str
+
+    def __str__(self) -> str:
+        """Return the message with its last line `Fix: ...`."""
+        return f"{self.message}\nFix: {self.fix}" if self.fix else self.message
+
+
+def explain(result: Mapping[str, Any]) -> Explanation:
+    """Explain the result of a failed task, a loop's included."""
+    failed = _failed_part(result)
+    text = str(failed.get("msg") or failed.get("module_stderr") or failed.get("exception") or "the task failed")
+    if "Fix: " in text:
+        message, _, fix = text.rpartition("Fix: ")
+        return Explanation(message.rstrip(), fix.strip())
+    code, call, said = _parse(text, failed.get("error"))
+    if code:
+        said = _BLOB.sub("", said).strip()
+        return Explanation(f"AWS refused {call or 'a call'}: {said} ({code})", _remedy(code, said))
+    for pattern, message, fix in _TEXTS:
+        if match := re.search(pattern, text):
+            return Explanation(message.format(what=_what(match)), fix)
+    return Explanation(text.strip(), "")
+
+
+def _failed_part(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    parts = [part for part in result.get("results") or [] if isinstance(part, Mapping) and part.get("failed")]
+    return parts[0] if parts else result
+
+
+def _parse(text: str, error: object) -> tuple[str, str, str]:
+    if match := _ERROR.search(text):
+        return match["code"], match["call"], match["text"]
+    if isinstance(error, Mapping) and error.get("code"):
+        return str(error["code"]), "", str(error.get("message") or text)
+    return "", "", text
+
+
+def _remedy(code: str, said: str) -> str:
+    if code == "InvalidParameterValue" and "instance type" in said.lower():
+        return _TYPE
+    return REMEDIES.get(code, "")
+
+
+def _what(match: re.Match[str]) -> str:
+    return next((value for value in match.groupdict().values() if value), "AWS")

@@ -1,0 +1,67 @@
+"""What the EC2 modules of dstk share: a client that retries what is safe to retry, and tags as a mapping."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+try:
+    from botocore.config import Config
+    from botocore.exceptions import ClientError
+except ImportError:  # AnsibleAWSModule reports the missing library
+    pass
+
+DEPLOYMENT_TAG = "dstk:deployment"
+STUDENT_TAG = "dstk:student"
+THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "Unavailable", "ServiceUnavailable"})
+
+
+def ec2_client(module: Any) -> Any:
+    """Return an EC2 client that repeats a call whose connection broke twice, and no more.
+
+    botocore repeats every 5xx answer, to which EC2's lack of capacity belongs: few attempts here leave time for the
+    next zone. Throttling is the business of `throttled`.
+    """
+    settings = {"retries": {"mode": "standard", "total_max_attempts": 3}, **(module.params.get("aws_config") or {})}
+    return module.client("ec2", config=Config(**settings))
+
+
+def throttled(call: Callable[..., Any], *, attempts: int = 10, **arguments: Any) -> Any:
+    """Return what call(**arguments) returns; where AWS is throttling, try again, ever later, up to about a minute."""
+    for attempt in range(1, attempts + 1):
+        try:
+            return call(**arguments)
+        except ClientError as error:
+            if error_code(error) not in THROTTLED or attempt == attempts:
+                raise
+            # full jitter keeps the runs of a class apart (AWS Architecture Blog, "Exponential backoff and jitter")
+            time.sleep(random.uniform(0.2, min(10.0, 0.5 * 2**attempt)))  # noqa: S311 - no secret is drawn
+    raise AssertionError("unreachable: the last attempt returns or raises")
+
+
+def error_code(error: Any) -> str:
+    """Return AWS's code of an error, or nothing where AWS did not answer."""
+    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+
+
+def find_all(client: Any, operation: str, key: str, **arguments: Any) -> list[dict[str, Any]]:
+    """Return every item of a paged describe call."""
+    pages = throttled(lambda: list(client.get_paginator(operation).paginate(**arguments)))
+    return [item for page in pages for item in page[key]]
+
+
+def filters(values: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:
+    """Return filters as EC2 wants them."""
+    return [{"Name": name, "Values": list(found)} for name, found in values.items()]
+
+
+def tags_of(resource: Mapping[str, Any]) -> dict[str, str]:
+    """Return the tags of a described resource as a mapping."""
+    return {tag["Key"]: tag["Value"] for tag in resource.get("Tags") or []}
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    """Return a mapping as EC2's list of tags, always in one order, for a token covers it."""
+    return [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
