@@ -57,7 +57,7 @@ class LookupModule(LookupBase):
                 environ=os.environ,
             )
         except layers.LayerError as error:
-            raise AnsibleLookupError(str(error)) from error
+            raise AnsibleLookupError(str(error)) from None
         unknown = [term for term in terms if term not in values]
         if unknown:
             raise AnsibleLookupError(f"no such key: {', '.join(unknown)}")

@@ -142,9 +142,10 @@ def _read_mapping(path: Path) -> dict[str, Any]:
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise LayerError(f"{path}: {error.strerror}\nFix: name a file that can be read (dstk_config=FILE)") from error
+        raise LayerError(f"{path}: {error.strerror}\nFix: name a file that can be read (dstk_config=FILE)") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise LayerError(f"{path} is not YAML: {error}\nFix: correct it, or write a new one with `dstk init`") from error
+        problem = " ".join(str(error).split())
+        raise LayerError(f"{path} is not YAML: {problem}\nFix: correct it, or write a new one with `dstk init`") from None
     if values is None:
         return {}
     if not isinstance(values, dict):

@@ -57,7 +57,7 @@ def _overrides(loader) -> dict:
             path = layers.find_config(_chosen(loader))
             config = layers.read_config(path) if path else {}
         except layers.LayerError as error:
-            raise AnsibleParserError(str(error)) from error
+            raise AnsibleParserError(str(error)) from None
         for key in layers.unknown_keys(config, defaults):
             known = ", ".join(layers.known_keys(defaults))
             Display().warning(f"{path}: no such key: {key}. The keys are {known}.")
