@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from support.aws import REGIONS, Aws
 
 from dstk_runner import sandbox
 from dstk_runner.sandbox import SandboxState
+from support.aws import REGIONS, Aws
 
 
 @pytest.fixture(scope="module")
@@ -28,9 +28,14 @@ def server(folder: Path) -> Iterator[SandboxState]:
     sandbox.down(directory=folder)
 
 
+#: Each test of a module takes another region, so that none meets what an earlier one left or used up.
 @pytest.fixture(scope="module")
 def regions() -> Iterator[str]:
-    """Each test of a module takes another, so that none meets what an earlier one left or used up."""
+    return itertools.cycle(REGIONS)
+
+
+@pytest.fixture(scope="module")
+def moto_regions() -> Iterator[str]:
     return itertools.cycle(REGIONS)
 
 
@@ -55,8 +60,8 @@ def moto_endpoint() -> Iterator[str]:
 
 
 @pytest.fixture
-def plain_moto(moto_endpoint: str, regions: Iterator[str]) -> Aws:
-    return Aws(moto_endpoint, "AKIAIOSFODNN7EXAMPLE", "a-secret-that-moto-does-not-read", next(regions))
+def plain_moto(moto_endpoint: str, moto_regions: Iterator[str]) -> Aws:
+    return Aws(moto_endpoint, "AKIAIOSFODNN7EXAMPLE", "a-secret-that-moto-does-not-read", next(moto_regions))
 
 
 def _wait_for(port: int, process: subprocess.Popen[bytes]) -> None:

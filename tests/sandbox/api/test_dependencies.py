@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from support.aws import Aws, refused
 from support.promises import Promise, every
 

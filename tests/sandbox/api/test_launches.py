@@ -6,6 +6,7 @@ import base64
 from uuid import uuid4
 
 import pytest
+
 from support.aws import Aws, refused
 from support.promises import Promise, every
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 
 import pytest
+
 from support.aws import Aws, refused
 from support.promises import Promise, every
 
@@ -55,10 +56,10 @@ def the_root_volume_ends_with_its_instance(aws: Aws) -> None:
     root = {"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 30, "VolumeType": "gp3"}}
     instance = aws.launch(aws.network(), BlockDeviceMappings=[root])
     aws.wait(instance, "running")
+    volume = aws.instance(instance)["BlockDeviceMappings"][0]["Ebs"]["VolumeId"]
     aws.ec2.terminate_instances(InstanceIds=[instance])
     aws.wait(instance, "terminated")
-    left = aws.ec2.describe_volumes()["Volumes"]
-    assert not left, left
+    assert volume not in {left["VolumeId"] for left in aws.ec2.describe_volumes()["Volumes"]}
 
 
 def the_first_interface_ends_with_its_instance(aws: Aws) -> None:
@@ -85,7 +86,7 @@ def protection_of_one_protects_those_ended_with_it(aws: Aws) -> None:
     aws.ec2.modify_instance_attribute(InstanceId=protected, DisableApiTermination={"Value": True})
     with refused("OperationNotPermitted"):
         aws.ec2.terminate_instances(InstanceIds=[free, protected])
-    aws.wait(free, "running")
+    assert aws.state(free) in ("pending", "running"), aws.state(free)
 
 
 def an_elastic_address_outlives_a_stop(aws: Aws) -> None:

@@ -1,0 +1,94 @@
+"""Only known keys are admitted, and only in regions that the account may use."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import boto3
+import pytest
+from botocore import UNSIGNED
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError, HTTPClientError
+
+from support.aws import Aws, refused
+from support.promises import Promise, every
+
+
+def an_unknown_key_is_refused(aws: Aws) -> None:
+    with refused("AuthFailure", status=401):
+        replace(aws, access_key_id="AKIAIOSFODNN7NOBODYS").ec2.describe_vpcs()
+
+
+def an_unknown_key_has_no_identity(aws: Aws) -> None:
+    with refused("InvalidClientTokenId", status=403):
+        replace(aws, access_key_id="AKIAIOSFODNN7NOBODYS").sts.get_caller_identity()
+
+
+def an_unsigned_call_is_refused(aws: Aws) -> None:
+    anonymous = boto3.client(
+        "ec2", region_name=aws.region, endpoint_url=aws.endpoint, config=Config(signature_version=UNSIGNED)
+    )
+    with refused("AuthFailure"):
+        anonymous.describe_vpcs()
+
+
+def a_region_not_opted_into_is_refused(aws: Aws) -> None:
+    with refused("AuthFailure"):
+        aws.elsewhere("af-south-1").ec2.describe_vpcs()
+
+
+def a_region_that_does_not_exist_does_not_answer(aws: Aws) -> None:
+    try:
+        aws.elsewhere("us-west-9").ec2.describe_vpcs()
+    except HTTPClientError:
+        return
+    except (ClientError, BotoCoreError) as error:
+        raise AssertionError(error) from error
+    raise AssertionError("us-west-9 answered")
+
+
+def regions_are_told_apart(aws: Aws) -> None:
+    usable = {region["RegionName"] for region in aws.ec2.describe_regions()["Regions"]}
+    every_region = aws.ec2.describe_regions(AllRegions=True)["Regions"]
+    status = {region["RegionName"]: region["OptInStatus"] for region in every_region}
+    assert status["af-south-1"] == "not-opted-in", status
+    assert "af-south-1" not in usable, usable
+
+
+PROMISES = (
+    an_unknown_key_is_refused,
+    an_unknown_key_has_no_identity,
+    an_unsigned_call_is_refused,
+    a_region_not_opted_into_is_refused,
+    a_region_that_does_not_exist_does_not_answer,
+    regions_are_told_apart,
+)
+
+
+@every(PROMISES)
+def test_the_sandbox_keeps(promise: Promise, aws: Aws) -> None:
+    promise(aws)
+
+
+@every(PROMISES)
+def test_plain_moto_breaks(promise: Promise, plain_moto: Aws) -> None:
+    with pytest.raises(AssertionError):
+        promise(plain_moto)
+
+
+def test_the_sandbox_has_an_account(aws: Aws) -> None:
+    assert aws.sts.get_caller_identity()["Account"] == "123456789012"
+
+
+def test_a_key_that_iam_gave_out_is_admitted(aws: Aws) -> None:
+    iam = aws.session().client("iam", endpoint_url=aws.endpoint)
+    iam.create_user(UserName="ada")
+    key = iam.create_access_key(UserName="ada")["AccessKey"]
+    ada = replace(aws, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
+    assert ada.ec2.describe_vpcs()["Vpcs"]
+
+
+def test_every_region_of_the_account_has_images(aws: Aws) -> None:
+    regions = [region["RegionName"] for region in aws.ec2.describe_regions()["Regions"]]
+    images = {aws.elsewhere(region).image(release="resolute-26.04") for region in regions}
+    assert len(images) == len(regions)
