@@ -81,7 +81,11 @@ class Front:
             # moto is asked again about instances, so that they are told of in their present state
             if earlier is not None and call.action != "RunInstances":
                 return earlier
-            response = Response.from_app(self._moto, environ, buffered=True)
+            try:
+                response = Response.from_app(self._moto, environ, buffered=True)
+            except Exception as error:  # what moto stumbles over is answered in a form that clients can read
+                log.exception("moto failed at %s", call.action)
+                raise Refusal("InternalError", f"An internal error has occurred: {error!r}", status=500) from error
             self._tokens.keep_answer(call, response)
         return response
 
