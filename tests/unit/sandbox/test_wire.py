@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from botocore.model import Shape
+from botocore.model import StructureShape
 from botocore.parsers import create_parser
 from werkzeug.datastructures import Headers
 from werkzeug.test import EnvironBuilder
@@ -19,7 +19,9 @@ def read_error(call: Call, refusal: Refusal) -> dict[str, Any]:
     """Return the error as botocore reads it."""
     response = refusal_response(call, refusal)
     answer = {"status_code": response.status_code, "headers": dict(response.headers), "body": response.get_data()}
-    return dict(create_parser(call.protocol).parse(answer, Shape("Answer", {})))
+    return dict(
+        create_parser(call.protocol).parse(answer, StructureShape("Answer", {"type": "structure", "members": {}}))
+    )
 
 
 def test_a_call_of_ec2_is_read_from_its_form() -> None:
