@@ -1,0 +1,58 @@
+"""The doctor: what stands between the user and a notebook, each thing with its remedy."""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from dstk_runner import checks_aws, checks_local, checks_network
+from dstk_runner.aws import ask_all
+from dstk_runner.config import Config
+from dstk_runner.errors import ConfigError, Mistake
+from dstk_runner.results import Check
+
+__all__ = ["find_mistakes", "run_checks"]
+
+
+def run_checks(config: Config, *, everything: bool = False) -> tuple[Check, ...]:
+    """Ask what `up` needs to be true; with `everything`, also what only a person wants to know.
+
+    Nothing is changed: AWS is asked with calls that read, and with dry runs of those that do not.
+    """
+    questions: list[Callable[[], Iterable[Check]]] = [
+        partial(checks_local.check_versions),
+        partial(checks_local.check_ssh),
+        partial(checks_local.check_key, config),
+        partial(checks_network.check_address, config),
+        partial(checks_network.check_ssh_out, config),
+        partial(checks_aws.check_account, config),
+        partial(_check_request, config),
+    ]
+    if everything:
+        questions += [
+            partial(checks_local.check_docker),
+            partial(checks_network.check_https_out, config),
+            partial(checks_network.check_websockets_out, config),
+        ]
+    return tuple(check for checks in ask_all(questions) for check in checks)
+
+
+def find_mistakes(checks: Iterable[Check]) -> ConfigError | None:
+    """Return the failures that lie in the request itself, as the error that they are."""
+    mistakes = [Mistake("", check.name, check.message, check.fix) for check in checks if check.request]
+    return ConfigError(mistakes) if mistakes else None
+
+
+def _check_request(config: Config) -> list[Check]:
+    """Look for what the file asks for and its writer may not want."""
+    found = []
+    wide = [cidr for cidr in config.allowed_cidrs if cidr != "auto" and ipaddress.IPv4Network(cidr).prefixlen < 16]
+    if wide:
+        message = f"{', '.join(wide)} lets very many machines try to log in"
+        found.append(
+            Check(name="allowed_cidrs", status="warn", message=message, fix="write [auto], or your campus's own")
+        )
+    message = "the notebook speaks plain HTTP: its password can be read on the way"
+    found.append(Check(name="encryption", status="warn", message=message, fix="log in from networks you trust"))
+    return found

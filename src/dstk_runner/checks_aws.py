@@ -1,0 +1,227 @@
+"""Checks of the AWS account: who is asking, what is allowed, and whether the request fits into the quotas."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
+
+from dstk_runner.aws import ask_all, find_code, make_client
+from dstk_runner.config import Config
+from dstk_runner.remedies import explain
+from dstk_runner.resources import TAG
+from dstk_runner.results import Check
+
+__all__ = ["check_account"]
+
+# The region of each partition that is always enabled, and may therefore be asked about the others.
+_HOMES = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
+
+# Running On-Demand instances are counted in vCPUs, a quota a family:
+# https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
+_STANDARD = "L-1216C47A"
+_VCPU_QUOTAS = {**dict.fromkeys("acdhimrtz", _STANDARD), "g": "L-DB2E81BA", "p": "L-417A185B", "x": "L-7295265B"}
+_ADDRESS_QUOTA = "L-0263D0A3"
+_VPC_QUOTA = "L-F678F1CE"
+
+_SMALL_MEMORY = 2048
+"""MiB. The image's JupyterLab with one Python kernel and pandas takes about 0.5 GiB, R or Julia beside it 1 more."""
+
+
+def check_account(config: Config) -> list[Check]:
+    """Ask who the caller is and whether the region is there; if so, the rest, all at once."""
+    first = ask_all([partial(_check_credentials, config), partial(_check_region, config)])
+    if any(check.status == "fail" for check in first):
+        names = ("permissions", "instance_type", "vcpu quota", "vpc", "address quota")
+        return [*first, *(Check(name=name, status="skipped", message="AWS cannot be asked") for name in names)]
+    try:
+        client = make_client("ec2", config.region)
+        quotas = make_client("service-quotas", config.region)
+    except Exception as error:
+        return [*first, _unasked("ec2", error)]
+    rest: list[Callable[[], list[Check]]] = [
+        partial(_guarded, "permissions", _check_permissions, client),
+        partial(_guarded, "instance_type", _check_type, client, quotas, config),
+        partial(_guarded, "vpc", _check_vpc, client, quotas, config),
+        partial(_guarded, "address quota", _check_addresses, client, quotas),
+    ]
+    return [*first, *(check for checks in ask_all(rest) for check in checks)]
+
+
+def _guarded(name: str, check: Callable[..., list[Check]], *arguments: Any) -> list[Check]:
+    try:
+        return check(*arguments)
+    except Exception as error:
+        return [_unasked(name, error)]
+
+
+def _unasked(name: str, error: Exception) -> Check:
+    problem = explain(error)
+    return Check(name=name, status="fail", message=problem.message, fix=problem.fix)
+
+
+def _find_home(region: str) -> str:
+    import boto3
+
+    try:
+        return _HOMES.get(str(boto3.session.Session().get_partition_for_region(region)), "us-east-1")
+    except Exception:
+        return "us-east-1"
+
+
+def _check_credentials(config: Config) -> Check:
+    try:
+        arn = make_client("sts", _find_home(config.region)).get_caller_identity()["Arn"]
+    except Exception as error:
+        problem = explain(error)
+        fix = problem.fix or "aws configure (or `aws sso login`), then `dstk doctor`"
+        return Check(name="credentials", status="fail", message=problem.message, fix=fix)
+    return Check(name="credentials", status="ok", message=str(arn))
+
+
+def _check_region(config: Config) -> Check:
+    try:
+        regions = make_client("ec2", _find_home(config.region)).describe_regions(AllRegions=True)["Regions"]
+    except Exception as error:
+        return _unasked("region", error)
+    status = {row["RegionName"]: row.get("OptInStatus", "opt-in-not-required") for row in regions}
+    if config.region not in status:
+        near = difflib.get_close_matches(config.region, status, n=1)
+        fix = f"did you mean {near[0]}?" if near else f"one of {', '.join(sorted(status))}"
+        message = f"there is no region {config.region}"
+        return Check(name="region", status="fail", message=message, fix=fix, request=True)
+    if status[config.region] == "not-opted-in":
+        message = f"your account has not enabled {config.region}"
+        fix = f"aws account enable-region --region-name {config.region}, or choose another region"
+        return Check(name="region", status="fail", message=message, fix=fix, request=True)
+    return Check(name="region", status="ok", message=config.region)
+
+
+def _check_permissions(client: Any) -> list[Check]:
+    """Dry-run what makes and removes things: AWS says whether it would be allowed; its other complaints do not count.
+
+    DryRun: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html
+    """
+    trials: dict[str, Mapping[str, Any]] = {
+        "create_vpc": {"CidrBlock": "10.77.0.0/16"},
+        "create_internet_gateway": {},
+        "create_security_group": {"GroupName": "dstk-dry-run", "Description": "dry run"},
+        "import_key_pair": {"KeyName": "dstk-dry-run", "PublicKeyMaterial": b"ssh-ed25519 AAAA"},
+        "run_instances": {"ImageId": "ami-00000000000000000", "MinCount": 1, "MaxCount": 1},
+        "create_tags": {"Resources": ["vpc-00000000000000000"], "Tags": [{"Key": TAG, "Value": "dry-run"}]},
+        "terminate_instances": {"InstanceIds": ["i-00000000000000000"]},
+    }
+    denied = ask_all([partial(_is_denied, client, call, options) for call, options in trials.items()])
+    names = [call.title().replace("_", "") for call, refused in zip(trials, denied, strict=True) if refused]
+    if names:
+        message = f"you may not {', '.join(f'ec2:{name}' for name in names)}"
+        fix = "ask your administrator for these, or for the managed policy AmazonEC2FullAccess"
+        return [Check(name="permissions", status="fail", message=message, fix=fix)]
+    return [Check(name="permissions", status="ok", message="instances, networks and key pairs may be made and removed")]
+
+
+def _is_denied(client: Any, call: str, options: Mapping[str, Any]) -> bool:
+    try:
+        getattr(client, call)(DryRun=True, **options)
+    except Exception as error:
+        return find_code(error) in ("UnauthorizedOperation", "AccessDenied", "AccessDeniedException")
+    return False
+
+
+def _check_type(client: Any, quotas: Any, config: Config) -> list[Check]:
+    name = config.instance_type
+    offers = client.describe_instance_type_offerings(
+        LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": [name]}]
+    )["InstanceTypeOfferings"]
+    zones = sorted(offer["Location"] for offer in offers)
+    if not zones:
+        fix = f"choose another, such as t3.medium: {_describe_offers(config)}"
+        message = f"{config.region} offers no {name}"
+        return [Check(name="instance_type", status="fail", message=message, fix=fix, request=True)]
+    facts = client.describe_instance_types(InstanceTypes=[name])["InstanceTypes"][0]
+    memory, vcpus = facts["MemoryInfo"]["SizeInMiB"], facts["VCpuInfo"]["DefaultVCpus"]
+    message = f"{name} ({vcpus} vCPU, {memory / 1024:g} GiB) in {', '.join(zones)}"
+    checks = [Check(name="instance_type", status="ok", message=message)]
+    if memory < _SMALL_MEMORY:
+        message = f"{name} has {memory / 1024:g} GiB, little for the notebook image: swapping makes it slow"
+        checks.append(Check(name="memory", status="warn", message=message, fix="instance_type: t3.medium (4 GiB)"))
+    if facts.get("BurstablePerformanceSupported"):
+        message = f"{name} is burstable: steady work is slowed down once its CPU credits are used up"
+        checks.append(
+            Check(name="cpu", status="warn", message=message, fix="instance_type: m7i-flex.large for steady work")
+        )
+    return [*checks, *_guarded("vcpu quota", _check_vcpus, client, quotas, config, vcpus)]
+
+
+def _describe_offers(config: Config) -> str:
+    return f"aws ec2 describe-instance-type-offerings --region {config.region}"
+
+
+def _check_vcpus(client: Any, quotas: Any, config: Config, vcpus: int) -> list[Check]:
+    family = config.instance_type[0]
+    code = _VCPU_QUOTAS.get(family) if not config.instance_type.startswith(("inf", "trn", "dl", "hpc", "mac")) else None
+    if code is None:
+        message = f"dstk does not know the quota of {config.instance_type}"
+        return [Check(name="vcpu quota", status="skipped", message=message)]
+    limit = _find_quota(quotas, "ec2", code)
+    if limit is None:
+        return [_unknown_quota("vcpu quota", "ec2", code)]
+    pages = client.get_paginator("describe_instances").paginate(
+        Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}]
+    )
+    running = [row for page in pages for reservation in page["Reservations"] for row in reservation["Instances"]]
+    used = sum(_count_vcpus(row, vcpus) for row in running if _VCPU_QUOTAS.get(row["InstanceType"][0]) == code)
+    own = any({"Key": TAG, "Value": config.deployment} in row.get("Tags", ()) for row in running)
+    message = f"{used} of {limit} vCPUs are in use, {0 if own else vcpus} more are asked for"
+    if used + (0 if own else vcpus) <= limit:
+        return [Check(name="vcpu quota", status="ok", message=message)]
+    fix = f"choose a smaller instance_type, or ask for more in Service Quotas: ec2, {code}"
+    return [Check(name="vcpu quota", status="fail", message=message, fix=fix)]
+
+
+def _count_vcpus(row: Mapping[str, Any], default: int) -> int:
+    if row.get("InstanceLifecycle") == "spot":
+        return 0
+    cpu = row.get("CpuOptions") or {}
+    return int(cpu.get("CoreCount", 0)) * int(cpu.get("ThreadsPerCore", 0)) or default
+
+
+def _check_vpc(client: Any, quotas: Any, config: Config) -> list[Check]:
+    vpcs = client.describe_vpcs()["Vpcs"]
+    if config.vpc_id:
+        if any(vpc["VpcId"] == config.vpc_id for vpc in vpcs):
+            return [Check(name="vpc", status="ok", message=config.vpc_id)]
+        fix = f"one of {', '.join(vpc['VpcId'] for vpc in vpcs) or 'none'}; leave vpc_id out for a VPC of dstk's own"
+        message = f"{config.region} has no {config.vpc_id}"
+        return [Check(name="vpc", status="fail", message=message, fix=fix, request=True)]
+    if any({"Key": TAG, "Value": config.deployment} in vpc.get("Tags", ()) for vpc in vpcs):
+        return [Check(name="vpc", status="ok", message=f"the VPC of {config.deployment} is there")]
+    limit = _find_quota(quotas, "vpc", _VPC_QUOTA)
+    if limit is None:
+        return [_unknown_quota("vpc", "vpc", _VPC_QUOTA)]
+    message = f"{len(vpcs)} of {limit} VPCs are in use, 1 more is asked for"
+    if len(vpcs) < limit:
+        return [Check(name="vpc", status="ok", message=message)]
+    return [Check(name="vpc", status="fail", message=message, fix="name an existing one with vpc_id, or delete one")]
+
+
+def _check_addresses(client: Any, quotas: Any) -> list[Check]:
+    """Elastic IP addresses are not asked for: the public address of an instance comes with it."""
+    limit, used = _find_quota(quotas, "ec2", _ADDRESS_QUOTA), len(client.describe_addresses()["Addresses"])
+    known = f"{used} of {limit}" if limit is not None else str(used)
+    return [Check(name="address quota", status="ok", message=f"{known} Elastic IPs are in use, 0 more are asked for")]
+
+
+def _find_quota(quotas: Any, service: str, code: str) -> int | None:
+    """Return a quota of the account; None where it may not be asked."""
+    try:
+        return int(quotas.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"])
+    except Exception:
+        return None
+
+
+def _unknown_quota(name: str, service: str, code: str) -> Check:
+    message = f"Service Quotas does not tell {service} {code}"
+    fix = "ask for the permission servicequotas:GetServiceQuota, or go on without knowing"
+    return Check(name=name, status="warn", message=message, fix=fix)

@@ -1,0 +1,85 @@
+"""What of a deployment is there: everything in AWS that carries its tag."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from dstk_runner.aws import ask_all, make_client
+from dstk_runner.remedies import explain
+from dstk_runner.results import Resource
+
+__all__ = ["TAG", "find_resources"]
+
+TAG = "dstk:deployment"
+
+
+@dataclass(frozen=True)
+class _Kind:
+    """How one kind of resource is asked for. `billed`: it costs money by being there; `own`: others' may be seen."""
+
+    name: str
+    call: str
+    list: str
+    id: str
+    billed: bool = False
+    own: bool = False
+    paged: bool = True
+
+
+# in the order in which they can be removed
+_KINDS = (
+    _Kind("instance", "describe_instances", "Reservations", "InstanceId", billed=True),
+    _Kind("elastic ip", "describe_addresses", "Addresses", "AllocationId", billed=True, paged=False),
+    _Kind("volume", "describe_volumes", "Volumes", "VolumeId", billed=True),
+    _Kind("snapshot", "describe_snapshots", "Snapshots", "SnapshotId", billed=True, own=True),
+    _Kind("image", "describe_images", "Images", "ImageId", own=True),
+    _Kind("network interface", "describe_network_interfaces", "NetworkInterfaces", "NetworkInterfaceId"),
+    _Kind("key pair", "describe_key_pairs", "KeyPairs", "KeyPairId", paged=False),
+    _Kind("security group", "describe_security_groups", "SecurityGroups", "GroupId"),
+    _Kind("subnet", "describe_subnets", "Subnets", "SubnetId"),
+    _Kind("route table", "describe_route_tables", "RouteTables", "RouteTableId"),
+    _Kind("internet gateway", "describe_internet_gateways", "InternetGateways", "InternetGatewayId"),
+    _Kind("vpc", "describe_vpcs", "Vpcs", "VpcId"),
+)
+
+
+def find_resources(*, deployment: str, region: str) -> tuple[Resource, ...]:
+    """Ask AWS for all that carries the deployment's tag in a region; what is terminated is no more.
+
+    Raises:
+        DstkError: AWS could not be asked.
+    """
+    try:
+        client = make_client("ec2", region)
+        found = ask_all([partial(_find_kind, client, kind, deployment) for kind in _KINDS])
+    except Exception as error:
+        raise explain(error) from error
+    return tuple(resource for resources in found for resource in resources)
+
+
+def _find_kind(client: Any, kind: _Kind, deployment: str) -> list[Resource]:
+    options: dict[str, Any] = {"Filters": [{"Name": f"tag:{TAG}", "Values": [deployment]}]}
+    if kind.own:
+        options["Owners" if kind.name == "image" else "OwnerIds"] = ["self"]
+    if kind.paged:
+        rows = [row for page in client.get_paginator(kind.call).paginate(**options) for row in page[kind.list]]
+    else:
+        rows = getattr(client, kind.call)(**options)[kind.list]
+    if kind.name == "instance":
+        rows = [row for reservation in rows for row in reservation["Instances"]]
+    resources = [_read_row(kind, row) for row in rows]
+    return sorted(resource for resource in resources if resource.state not in ("terminated", "deleted"))
+
+
+def _read_row(kind: _Kind, row: Mapping[str, Any]) -> Resource:
+    tags = {tag["Key"]: tag["Value"] for tag in row.get("Tags") or row.get("TagSet") or ()}
+    name = row.get("KeyName") or tags.get("Name") or row.get("GroupName") or ""
+    return Resource(kind=kind.name, id=row[kind.id], name=name, state=_state(row), billed=kind.billed)
+
+
+def _state(row: Mapping[str, Any]) -> str:
+    state = row.get("State") or row.get("Status") or ""
+    return str(state.get("Name", "")) if isinstance(state, Mapping) else str(state)
