@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.iam.models import iam_backends
 
 from dstk_runner.sandbox.ec2 import ENABLED, REGIONS
+from dstk_runner.sandbox.signature import is_signed
 from dstk_runner.sandbox.wire import Call, Refusal
+
+if TYPE_CHECKING:
+    from _typeshed.wsgi import WSGIEnvironment
 
 #: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/Query-Requests.html#query-filters
 FILTER_VALUES = 200
@@ -26,19 +33,34 @@ def check_region(call: Call) -> None:
         raise _refuse_credentials(call)
 
 
-def check_credentials(call: Call, *, access_key_id: str) -> None:
-    """Refuse callers whose key is neither the sandbox's own nor one that its IAM or STS gave out."""
+def check_credentials(call: Call, environ: WSGIEnvironment, own: Mapping[str, str]) -> None:
+    """Refuse callers whose key is unknown, or who do not know the secret that belongs to it.
+
+    Args:
+        call: the call.
+        environ: the request it came with.
+        own: secrets by access key, beside those that the sandbox's IAM and STS gave out.
+    """
     if call.access_key_id is None:
         if call.protocol == "ec2":
             raise _refuse_credentials(call)
         raise Refusal("MissingAuthenticationToken", "Request is missing Authentication Token", status=403)
-    if call.access_key_id != access_key_id and call.access_key_id not in find_given_keys():
+    secret = {**find_given_keys(), **own}.get(call.access_key_id)
+    if secret is None:
         raise _refuse_credentials(call)
+    # storage services sign parts of a body, and URLs: their signatures are taken as they are
+    if call.protocol != "rest" and not is_signed(call, environ, access_key_id=call.access_key_id, secret=secret):
+        if call.protocol == "ec2":
+            raise _refuse_credentials(call)
+        code = "InvalidSignatureException" if call.protocol == "json" else "SignatureDoesNotMatch"
+        message = "The request signature we calculated does not match the signature you provided."
+        raise Refusal(code, message, status=403)
 
 
-def find_given_keys() -> set[str]:
-    """Return the access keys that IAM users and assumed roles of the sandbox have."""
-    return set(iam_backends[DEFAULT_ACCOUNT_ID]["aws"].access_keys)
+def find_given_keys() -> dict[str, str]:
+    """Return the access keys, with their secrets, that IAM users and assumed roles of the sandbox have."""
+    keys = iam_backends[DEFAULT_ACCOUNT_ID]["aws"].access_keys
+    return {key: value.secret_access_key for key, value in keys.items()}
 
 
 def check_filters(call: Call) -> None:

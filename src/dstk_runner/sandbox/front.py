@@ -7,7 +7,7 @@ import logging
 import socket
 import threading
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from moto.ec2.exceptions import EC2ClientError
@@ -31,9 +31,9 @@ log = logging.getLogger(__name__)
 class Front:
     """The WSGI application of AWS's services: checks of its own, then moto, one call at a time."""
 
-    def __init__(self, *, access_key_id: str) -> None:
-        """Take the access key that is admitted without IAM's knowing it."""
-        self.access_key_id = access_key_id
+    def __init__(self, own_keys: Mapping[str, str]) -> None:
+        """Take the access keys, with their secrets, that are admitted without IAM's knowing them."""
+        self._own_keys = own_keys
         #: Held while moto works: what is checked then is still true when it is done. The reconciler takes it too.
         self.lock = threading.RLock()
         self.faults = Faults()
@@ -62,7 +62,7 @@ class Front:
         fault = self.faults.take(call, zone)
         if fault and (refusal := find_refusal(fault, call, zone)):
             raise refusal
-        admission.check_credentials(call, access_key_id=self.access_key_id)
+        admission.check_credentials(call, environ, self._own_keys)
         if call.service == "ec2":
             self._buckets.check(call)
             admission.check_filters(call)

@@ -17,7 +17,7 @@ from typing import Protocol
 from moto.core.utils import utcnow
 
 from dstk_runner.sandbox.ec2 import find_instances
-from dstk_runner.sandbox.hosts import HostSpec, State
+from dstk_runner.sandbox.host import HostSpec, State
 from dstk_runner.sandbox.lifecycle import SandboxInstance
 
 TICK = 0.25

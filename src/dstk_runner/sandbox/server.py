@@ -96,7 +96,7 @@ def _serve(folder: Path, mode: Mode, server: BaseWSGIServer) -> None:
         secret_access_key=secrets.token_urlsafe(30),
     )
     install(address_block=server.port - PREFERRED_PORT)
-    front = Front(access_key_id=state.access_key_id)
+    front = Front({state.access_key_id: state.secret_access_key})
     server.app = control(front, state)
     reconciler = Reconciler(front.lock, TimedHosts())
 

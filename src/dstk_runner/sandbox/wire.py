@@ -67,9 +67,8 @@ class Refusal(Exception):  # noqa: N818 - AWS refuses; the server did nothing wr
 
 
 def parse_call(environ: WSGIEnvironment) -> Call:
-    """Read a call from the request, leaving the request's body to be read again."""
-    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
-    environ["wsgi.input"] = BytesIO(body)
+    """Read a call from the request."""
+    body = read_body(environ)
     access_key_id, region, service = _parse_scope(environ)
     if target := environ.get("HTTP_X_AMZ_TARGET"):
         prefix, _, action = target.rpartition(".")
@@ -81,6 +80,13 @@ def parse_call(environ: WSGIEnvironment) -> Call:
         is_ec2 = service == "ec2" or (not service and params.get("Version") == EC2_VERSION)
         return Call("ec2" if is_ec2 else service, region, action, "ec2" if is_ec2 else "query", access_key_id, params)
     return Call(service, region, f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}", "rest", access_key_id)
+
+
+def read_body(environ: WSGIEnvironment) -> bytes:
+    """Return the request's body, and leave it to be read again."""
+    body = environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+    environ["wsgi.input"] = BytesIO(body)
+    return bytes(body)
 
 
 def _parse_scope(environ: WSGIEnvironment) -> tuple[str | None, str, str]:

@@ -25,6 +25,18 @@ def an_unknown_key_has_no_identity(aws: Aws) -> None:
         replace(aws, access_key_id="AKIAIOSFODNN7NOBODYS").sts.get_caller_identity()
 
 
+def a_mistyped_secret_is_refused(aws: Aws) -> None:
+    mistyped = replace(aws, secret_access_key=aws.secret_access_key.swapcase())
+    with refused("AuthFailure", status=401):
+        mistyped.ec2.describe_vpcs()
+
+
+def a_mistyped_secret_has_no_identity(aws: Aws) -> None:
+    mistyped = replace(aws, secret_access_key=aws.secret_access_key.swapcase())
+    with refused("SignatureDoesNotMatch", status=403):
+        mistyped.sts.get_caller_identity()
+
+
 def an_unsigned_call_is_refused(aws: Aws) -> None:
     anonymous = boto3.client(
         "ec2", region_name=aws.region, endpoint_url=aws.endpoint, config=Config(signature_version=UNSIGNED)
@@ -59,6 +71,8 @@ def regions_are_told_apart(aws: Aws) -> None:
 PROMISES = (
     an_unknown_key_is_refused,
     an_unknown_key_has_no_identity,
+    a_mistyped_secret_is_refused,
+    a_mistyped_secret_has_no_identity,
     an_unsigned_call_is_refused,
     a_region_not_opted_into_is_refused,
     a_region_that_does_not_exist_does_not_answer,

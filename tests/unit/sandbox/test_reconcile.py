@@ -13,7 +13,7 @@ from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
 
 from dstk_runner.sandbox.ec2 import SandboxEC2
-from dstk_runner.sandbox.hosts import HostSpec, State
+from dstk_runner.sandbox.host import HostSpec, State
 from dstk_runner.sandbox.lifecycle import SandboxInstance
 from dstk_runner.sandbox.reconcile import LOOK, TRIES, Reconciler, TimedHosts, find_spec
 

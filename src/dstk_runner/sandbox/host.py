@@ -1,0 +1,19 @@
+"""One host: what it must be like, and how it can be found."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+State = Literal["absent", "booting", "running", "exited"]
+
+
+@dataclass(frozen=True)
+class HostSpec:
+    """One instance: what its metadata service would tell it at its first boot."""
+
+    instance_id: str
+    public_keys: tuple[str, ...]
+    hostname: str
+    user: str = "ubuntu"
+    user_data: str = ""
