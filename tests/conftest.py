@@ -10,10 +10,7 @@ ONE_SANDBOX = ("tests/e2e", "tests/sandbox")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests of the sandbox on one worker, and molecule's on another."""
+    """Keep the tests that use the addresses of the sandbox on one worker."""
     for item in items:
-        folder = item.path.relative_to(ROOT).parent.as_posix()
-        if folder.startswith(ONE_SANDBOX):
+        if item.path.relative_to(ROOT).as_posix().startswith(ONE_SANDBOX):
             item.add_marker(pytest.mark.xdist_group("sandbox"))
-        elif folder.startswith("tests/molecule"):
-            item.add_marker(pytest.mark.xdist_group("molecule"))
