@@ -1,1 +1,43 @@
-"""dstk: from nothing to running, secured Jupyter notebooks on AWS EC2, and back to nothing."""
+"""dstk: from nothing to running, secured Jupyter notebooks on AWS EC2, and back to nothing.
+
+    import dstk_runner
+    deployment = dstk_runner.deploy("dstk.yml", on_event=print)
+
+`__all__` is the whole of the library.
+"""
+
+from __future__ import annotations
+
+from dstk_runner._version import __version__
+from dstk_runner.api import deploy, destroy, doctor, plan, status
+from dstk_runner.config import Config, load_config
+from dstk_runner.errors import BusyError, ConfigError, CredentialsError, DstkError, Interrupted, Mistake, RunError
+from dstk_runner.events import Event
+from dstk_runner.results import Change, Check, Deployment, Failure, Notebook, Plan, Receipt, Resource
+
+__all__ = [
+    "BusyError",
+    "Change",
+    "Check",
+    "Config",
+    "ConfigError",
+    "CredentialsError",
+    "Deployment",
+    "DstkError",
+    "Event",
+    "Failure",
+    "Interrupted",
+    "Mistake",
+    "Notebook",
+    "Plan",
+    "Receipt",
+    "Resource",
+    "RunError",
+    "__version__",
+    "deploy",
+    "destroy",
+    "doctor",
+    "load_config",
+    "plan",
+    "status",
+]

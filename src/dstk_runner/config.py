@@ -42,6 +42,10 @@ class Config:
     source: str | None = None
     chosen: frozenset[str] = field(default=frozenset(), compare=False)
 
+    def chosen_values(self) -> dict[str, Any]:
+        """Return what somebody set, as a dstk.yml would hold it."""
+        return {key: _plain(getattr(self, key)) for key in sorted(self.chosen)}
+
     def extra_vars(self) -> dict[str, Any]:
         """Return the extra variables for Ansible: what somebody set, and what depends on who runs dstk."""
         layers = load_layers()

@@ -155,7 +155,8 @@ def _build_environment(prepared: Mapping[str, str], project: Path, run: str) -> 
         "ANSIBLE_HOST_KEY_CHECKING": "True",
         "ANSIBLE_NOCOLOR": "True",
         "ANSIBLE_LOCALHOST_WARNING": "False",
-        "ANSIBLE_INVENTORY_UNPARSED_WARNING": "False",
+        # an inventory that AWS refused would pass for an empty one
+        "ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "True",
         "LC_ALL": locale,
         "LANG": locale,
         MARK: run,

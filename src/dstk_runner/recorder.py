@@ -47,8 +47,6 @@ class Recorder:
         if kind == "playbook_on_play_start":
             self._stage = str(data.get("name") or data.get("play") or "").lower()
             return self._tell()
-        if kind == "playbook_on_task_start":
-            return self._tell(task=data.get("name") or data.get("task"))
         if kind == "playbook_on_no_hosts_matched":
             self.unmatched.append(self._stage)
         elif kind == "playbook_on_stats":
