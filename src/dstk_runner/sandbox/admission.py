@@ -71,6 +71,12 @@ def check_filters(call: Call) -> None:
         raise Refusal("FilterLimitExceeded", message)
 
 
+def check_dry_run(call: Call) -> None:
+    """Refuse a dry run as AWS does where the caller may. Moto carries out some of them, CreateVpc among them."""
+    if call.is_true("DryRun"):
+        raise Refusal("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", status=412)
+
+
 def _refuse_credentials(call: Call) -> Refusal:
     if call.protocol == "ec2":
         message = "AWS was not able to validate the provided access credentials"

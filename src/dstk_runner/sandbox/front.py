@@ -66,6 +66,7 @@ class Front:
         if call.service == "ec2":
             self._buckets.check(call)
             admission.check_filters(call)
+            admission.check_dry_run(call)
         response = self._work(call, environ)
         if fault:
             log.info("%s in %s was done and its reply lost", call.action, call.region)

@@ -68,6 +68,13 @@ def regions_are_told_apart(aws: Aws) -> None:
     assert "af-south-1" not in usable, usable
 
 
+def a_dry_run_makes_nothing(aws: Aws) -> None:
+    before = aws.ec2.describe_vpcs()["Vpcs"]
+    with refused("DryRunOperation", status=412):
+        aws.ec2.create_vpc(CidrBlock="10.9.0.0/16", DryRun=True)
+    assert aws.ec2.describe_vpcs()["Vpcs"] == before
+
+
 PROMISES = (
     an_unknown_key_is_refused,
     an_unknown_key_has_no_identity,
@@ -77,6 +84,7 @@ PROMISES = (
     a_region_not_opted_into_is_refused,
     a_region_that_does_not_exist_does_not_answer,
     regions_are_told_apart,
+    a_dry_run_makes_nothing,
 )
 
 
