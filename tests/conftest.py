@@ -6,7 +6,7 @@ import pytest
 from support.environment import ROOT
 
 #: Folders whose tests use the machine's one set of loopback addresses: one after another, on one worker.
-ONE_SANDBOX = ("tests/e2e", "tests/sandbox")
+ONE_SANDBOX = ("tests/demo", "tests/e2e", "tests/sandbox")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
