@@ -34,6 +34,11 @@ def dstk_aws_error(result: dict) -> str:
     return str(_errors.explain(result))
 
 
+def dstk_reply_lost(result: dict) -> bool:
+    """Answer whether a task failed in a way that trying again, which looks first, may mend."""
+    return bool(result.get("failed")) and _errors.is_reply_lost(result)
+
+
 def dstk_ssh_key_path(choice: str) -> str:
     """Answer the path of the private key that `ssh_key` means."""
     return _layers.find_ssh_key(choice, os.environ)
@@ -132,6 +137,7 @@ class FilterModule:
             "dstk_ingress_rules": dstk_ingress_rules,
             "dstk_made_subnets": dstk_made_subnets,
             "dstk_public_subnets": dstk_public_subnets,
+            "dstk_reply_lost": dstk_reply_lost,
             "dstk_same_public_key": dstk_same_public_key,
             "dstk_ssh_key_path": dstk_ssh_key_path,
             "dstk_zone_subnets": dstk_zone_subnets,

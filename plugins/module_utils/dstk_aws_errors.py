@@ -17,6 +17,7 @@ _CREDENTIALS = (
 _EXPIRED = "get new credentials (`aws sso login`, or new AWS_* variables) and run the same command again; nothing is lost"
 _TYPE = "choose another `instance_type`, or a `region` that offers it"
 _PERMISSION = "let the account's administrator allow this call; the README of each role lists the calls it needs"
+_AGAIN = "run the same command again; nothing is made twice. If it stays, choose another `deployment`"
 _QUOTA = "free some, or ask for more: AWS console, Service Quotas, {service}, {name} ({code})"
 
 REMEDIES: dict[str, str] = {
@@ -34,10 +35,12 @@ REMEDIES: dict[str, str] = {
     "InternetGatewayLimitExceeded": _QUOTA.format(service="Amazon VPC", name="Internet gateways per Region", code="L-A4707A72")
     + "; or name an existing network with `vpc_id`",
     "InvalidClientTokenId": _CREDENTIALS,
+    "InvalidGroup.Duplicate": _AGAIN,
     "InvalidInstanceType": _TYPE,
     "InvalidKey.Format": "AWS takes ed25519 and RSA keys only: name such a key with `ssh_key`",
-    "InvalidKeyPair.Duplicate": "run the same command again; if it stays, choose another `deployment`",
+    "InvalidKeyPair.Duplicate": _AGAIN,
     "InvalidKeyPair.NotFound": "run the same command again: the key pair was removed in the meantime",
+    "InvalidSubnet.Conflict": _AGAIN,
     "InvalidVpc.Range": "choose a private network of /16 to /24 for `vpc_cidr`, such as 10.77.0.0/16",
     "InvalidVpcID.Malformed": "write `vpc_id` as the console shows it: vpc- and hexadecimal digits",
     "InvalidVpcID.NotFound": "correct `vpc_id` or `region`, or leave `vpc_id` out for a network of the deployment's own",
@@ -79,6 +82,18 @@ _TEXTS: tuple[tuple[str, str, str], ...] = (
         "nothing answers at {what}",
         "check the spelling of `region` and the network",
     ),
+    (
+        r"Connection was closed before|Connection reset|Read timeout|Connect timeout|IncompleteRead|ProtocolError",
+        "the connection to AWS broke, and whether the last call was carried out is not known",
+        "run the same command again; nothing is made twice",
+    ),
+    (
+        # what amazon.aws says of every refusal of this one call
+        r"Failed to create security group",
+        "AWS refused CreateSecurityGroup",
+        "run the same command again; if it stays, the caller lacks the permission ec2:CreateSecurityGroup, or the "
+        "region has all the security groups that its quota allows",
+    ),
     (r"Provided region_name '(?P<what>[^']*)'", "there is no region {what}", "correct `region`"),
 )
 """What fails before AWS answers: pattern, what to say, remedy."""
@@ -111,6 +126,15 @@ def explain(result: Mapping[str, Any]) -> Explanation:
         if match := re.search(pattern, text):
             return Explanation(message.format(what=_what(match)), fix)
     return Explanation(text.strip(), "")
+
+
+def is_reply_lost(result: Mapping[str, Any]) -> bool:
+    """Answer whether a call was perhaps carried out although its answer did not arrive, so that looking again helps.
+
+    What is named or numbered is refused as a duplicate when botocore sends the call a second time by itself.
+    """
+    explanation = explain(result)
+    return _AGAIN == explanation.fix or explanation.fix.startswith("run the same command again; ")
 
 
 def _failed_part(result: Mapping[str, Any]) -> Mapping[str, Any]:
