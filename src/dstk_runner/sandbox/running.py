@@ -9,13 +9,22 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from dstk_runner.sandbox.errors import SandboxError
 from dstk_runner.sandbox.folder import ensure_folder, find_folder
 from dstk_runner.sandbox.rehearsal import ask_server
-from dstk_runner.sandbox.state import LOG_FILE, STATE_FILE, UP_LOCK, SandboxState, find_state, is_server, parse_mode
+from dstk_runner.sandbox.state import (
+    HOSTS_FILE,
+    LOG_FILE,
+    STATE_FILE,
+    UP_LOCK,
+    SandboxState,
+    find_state,
+    is_server,
+    parse_mode,
+)
 
 Progress = Callable[[str], None]
 
@@ -43,7 +52,7 @@ STOP_TIMEOUT = 15.0
 
 def up(
     *,
-    mode: str = "hosts",
+    mode: str | None = None,
     on_progress: Progress | None = None,
     directory: str | os.PathLike[str] | None = None,
     notebook_images: Sequence[str] = (),
@@ -52,7 +61,8 @@ def up(
     """See to it that a sandbox runs, and return where.
 
     Args:
-        mode: `hosts`, instances are containers; `api`, nothing is booted and instances run after a moment.
+        mode: `hosts`, instances are containers; `api`, nothing is booted and instances run after a moment. Without
+            one: that of the sandbox that runs, else hosts.
         on_progress: is told, in a sentence, what is about to be done where it takes time or installs something.
         directory: the sandbox's folder, in place of the default one.
         notebook_images: images that instances will pull, for the registry to have.
@@ -61,18 +71,21 @@ def up(
     Raises:
         SandboxError: it cannot be started, or one is running in the other mode.
     """
-    wanted = parse_mode(mode)
+    wanted = None if mode is None else parse_mode(mode)
     folder = _find(directory)
     say = on_progress or (lambda _: None)
     ensure_folder(folder)
     with _one_at_a_time(folder):
         state = find_state(folder)
-        if state is not None and state.mode != wanted:
+        if state is not None and wanted not in (None, state.mode):
             raise SandboxError(
                 f"A sandbox runs already, in mode {state.mode}.",
                 "end it first, with all that is in it: dstk sandbox down",
             )
-        return state if state is not None and _answers(state) else _start(folder, wanted, port, say)
+        mode = state.mode if state is not None else wanted or "hosts"
+        if mode == "hosts":
+            _ensure_machines(notebook_images, say)
+        return state if state is not None and _answers(state) else _start(folder, mode, port, say)
 
 
 def status(*, directory: str | os.PathLike[str] | None = None) -> SandboxState | None:
@@ -112,6 +125,8 @@ def down(*, directory: str | os.PathLike[str] | None = None) -> None:
         state = find_state(folder)
         if state is not None:
             _stop(state)
+        if (folder / HOSTS_FILE).exists():
+            _remove_machines(folder)
         (folder / STATE_FILE).unlink(missing_ok=True)
 
 
@@ -127,8 +142,31 @@ def _one_at_a_time(folder: Path) -> Iterator[None]:
         yield
 
 
+def _ensure_machines(notebook_images: Sequence[str], say: Progress) -> None:
+    """See to it that instances can boot, and pull the notebook images."""
+    # only mode hosts needs Docker and what speaks to it
+    from dstk_runner.sandbox.engine import ensure_docker
+    from dstk_runner.sandbox.images import ensure_host_image
+    from dstk_runner.sandbox.registry import ensure_registry
+
+    ensure_docker(say)
+    ensure_host_image(say)
+    ensure_registry(notebook_images, say)
+
+
+def _remove_machines(folder: Path) -> None:
+    """Remove all containers and volumes of this sandbox."""
+    from dstk_runner.sandbox.hosts import HostDriver
+
+    with closing(HostDriver(folder)) as driver:
+        driver.remove_all()
+    (folder / HOSTS_FILE).unlink(missing_ok=True)
+
+
 def _start(folder: Path, mode: str, port: int | None, say: Progress) -> SandboxState:
     say("Starting the sandbox's AWS")
+    if mode == "hosts":
+        (folder / HOSTS_FILE).touch()
     command = [sys.executable, "-m", "dstk_runner.sandbox.server", "--dir", str(folder), "--mode", mode]
     if port is not None:
         command += ["--port", str(port)]

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import threading
+from contextlib import ExitStack, closing
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -79,11 +80,15 @@ def _listen(port: int | None) -> BaseWSGIServer:
         bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         bound.bind((HOST, port))
         bound.listen(128)
-        number = os.dup(bound.fileno())
-        port = int(bound.getsockname()[1])
-    return make_server(
-        HOST, port, app=lambda environ, start: [], threaded=True, request_handler=QuietHandler, fd=number
-    )
+        # the server listens on a copy of its own; its application comes when its port is known
+        return make_server(
+            HOST,
+            port,
+            app=lambda environ, start: [],
+            threaded=True,
+            request_handler=QuietHandler,
+            fd=bound.fileno(),
+        )
 
 
 def _serve(folder: Path, mode: Mode, server: BaseWSGIServer) -> None:
@@ -98,7 +103,8 @@ def _serve(folder: Path, mode: Mode, server: BaseWSGIServer) -> None:
     install(address_block=server.port - PREFERRED_PORT)
     front = Front({state.access_key_id: state.secret_access_key})
     server.app = control(front, state)
-    reconciler = Reconciler(front.lock, TimedHosts())
+    resources = ExitStack()
+    reconciler = _make_reconciler(mode, folder, front, resources)
 
     def end(signum: int, frame: FrameType | None) -> None:
         # shutdown waits for the loop it ends, so another thread must call it
@@ -113,8 +119,23 @@ def _serve(folder: Path, mode: Mode, server: BaseWSGIServer) -> None:
         server.serve_forever()
     finally:
         reconciler.end()
+        resources.close()
         (folder / STATE_FILE).unlink(missing_ok=True)
         log.info("the sandbox has ended")
+
+
+def _make_reconciler(mode: Mode, folder: Path, front: Front, resources: ExitStack) -> Reconciler:
+    """Return the loop for this mode; what must be closed after it goes into `resources`."""
+    if mode == "api":
+        return Reconciler(front.lock, TimedHosts())
+    # only mode hosts needs Docker and what speaks to it
+    from dstk_runner.sandbox.exposures import follow_groups
+    from dstk_runner.sandbox.forward import Forwarder
+    from dstk_runner.sandbox.hosts import HostDriver
+
+    driver = resources.enter_context(closing(HostDriver(folder)))
+    forwarder = resources.enter_context(closing(Forwarder()))
+    return Reconciler(front.lock, driver, after=follow_groups(front.lock, driver.address, forwarder))
 
 
 if __name__ == "__main__":

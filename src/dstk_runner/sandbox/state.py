@@ -12,8 +12,10 @@ from dstk_runner.sandbox.errors import SandboxError
 
 Mode = Literal["hosts", "api"]
 
-#: The files of the folder: where the server is, what it says, and what keeps there being one of it.
+#: The files of the folder: where the server is, what it says, that there may be containers of its, and what keeps
+#: there being one of it.
 STATE_FILE = "server.json"
+HOSTS_FILE = "hosts"
 LOG_FILE = "server.log"
 SERVER_LOCK = "server.lock"
 UP_LOCK = "up.lock"

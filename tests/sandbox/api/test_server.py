@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 
 from dstk_runner import sandbox
+from dstk_runner.sandbox.state import is_server
 
 
 @pytest.fixture
@@ -36,9 +37,7 @@ def test_two_at_once_make_one_server(empty: Path) -> None:
 def test_down_ends_the_server(empty: Path) -> None:
     state = sandbox.up(mode="api", directory=empty)
     sandbox.down(directory=empty)
-    assert sandbox.status(directory=empty) is None
-    with pytest.raises(ConnectionRefusedError):
-        socket.create_connection(("127.0.0.1", state.port), timeout=2)
+    assert (sandbox.status(directory=empty), is_server(state.pid)) == (None, False)
 
 
 def test_down_twice_is_fine(empty: Path) -> None:
@@ -80,6 +79,10 @@ def test_two_folders_are_two_sandboxes(empty: Path, tmp_path: Path) -> None:
         assert sandbox.up(mode="api", directory=empty).port != sandbox.up(mode="api", directory=other).port
     finally:
         sandbox.down(directory=other)
+
+
+def test_without_a_mode_the_running_sandbox_is_meant(empty: Path) -> None:
+    assert sandbox.up(mode="api", directory=empty) == sandbox.up(directory=empty)
 
 
 def test_the_other_mode_is_refused_while_one_runs(empty: Path) -> None:
