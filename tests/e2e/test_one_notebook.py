@@ -111,7 +111,7 @@ def test_destroy_leaves_nothing_and_says_so(user: User, api: Api, deployed: dict
     receipt = user.document("destroy", "--yes", *OPTIONS)
     assert receipt["ok"] is True
     assert ids <= {row["id"] for row in receipt["resources"]}
-    assert {row["state"] for row in receipt["resources"]} == {"gone"}
+    assert {row["gone"] for row in receipt["resources"]} == {True}
     assert api.left("solo") == {}
 
 

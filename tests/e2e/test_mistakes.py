@@ -1,0 +1,143 @@
+"""Bad input and faults: a clear error, the right exit code, nothing half-made."""
+
+from __future__ import annotations
+
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from support.environment import BIN
+from support.user import Api, User
+
+OPTIONS = ("--sandbox", "--deployment", "oops")
+
+
+@pytest.fixture(autouse=True)
+def no_fault_is_left(api: Api) -> Iterator[None]:
+    """What one test ordered must not reach the next."""
+    yield
+    api.clear_faults()
+
+
+def refused(user: User, *arguments: str, code: int) -> str:
+    """Run a command that has to fail, in a few lines and without a trace; hand back what it said."""
+    done = user.dstk(*arguments, check=False, timeout=300)
+    said = done.stdout + done.stderr
+    assert done.returncode == code, said[-4000:]
+    assert "Traceback" not in said
+    return said
+
+
+def with_file(user: User, folder: Path, text: str) -> User:
+    """The same user in another folder, with a dstk.yml."""
+    (folder / "dstk.yml").write_text(text)
+    return User(folder, user.environment)
+
+
+def test_every_mistake_of_the_file_is_named_with_line_field_and_nearest_name(
+    user: User, api: Api, tmp_path: Path
+) -> None:
+    text = "deployment: oops\nregoin: us-west-2\nvolume_size: 4\nvolume_size: 5\ninstance_type: huge\n"
+    said = refused(with_file(user, tmp_path, text), "up", "--yes", "--sandbox", code=2)
+    for words in ("dstk.yml:2", "regoin", "region", "dstk.yml:4", "volume_size", "dstk.yml:5", "instance_type"):
+        assert words in said
+    assert api.left("oops") == {}
+
+
+@pytest.mark.parametrize(
+    ("flag", "value", "named"),
+    [
+        ("--region", "us-nowhere-7", "us-nowhere-7"),
+        ("--region", "af-south-1", "af-south-1"),
+        ("--instance-type", "z9.mega", "z9.mega"),
+        ("--deployment", "Has Spaces", "Has Spaces"),
+        ("--volume-size", "99999", "99999"),
+    ],
+)
+def test_a_wrong_request_is_refused_before_anything_is_made(
+    user: User, api: Api, flag: str, value: str, named: str
+) -> None:
+    said = refused(user, "up", "--yes", *OPTIONS, flag, value, code=2)
+    assert named in said
+    assert api.left("oops") == {}
+
+
+def test_without_credentials_it_says_how_to_get_some(user: User, api: Api) -> None:
+    bare = {name: value for name, value in api.environment.items() if "KEY" not in name}
+    nobody = User(user.folder, user.environment | bare)
+    assert "aws configure" in refused(nobody, "up", "--yes", "--deployment", "oops", code=1)
+
+
+def test_expired_credentials_are_called_expired(user: User, api: Api) -> None:
+    api.inject(action="*", fault="expired", count=1000)
+    said = refused(user, "up", "--yes", *OPTIONS, code=1)
+    assert "expired" in said.lower()
+    api.clear_faults()
+    assert api.left("oops") == {}
+
+
+def test_no_ssh_client_is_noticed_before_anything_is_made(user: User, api: Api, tmp_path: Path) -> None:
+    for name in ("python", "python3", "dstk", "ansible-playbook", "ansible-inventory", "env", "bash", "sh"):
+        found = next(f for f in [BIN / name, Path("/usr/bin", name), Path("/bin", name)] if f.exists())
+        (tmp_path / name).symlink_to(found)
+    lacking = User(user.folder, user.environment | {"PATH": str(tmp_path)})
+    assert "openssh-client" in refused(lacking, "up", "--yes", *OPTIONS, code=1)
+    assert api.left("oops") == {}
+
+
+def test_an_image_that_does_not_exist_is_named_and_the_next_run_goes_on(user: User, api: Api) -> None:
+    wrong = "quay.io/jupyter/datascience-notebook:no-such-tag"
+    document = user.document("up", "--yes", *OPTIONS, "--notebook-image", wrong, check=False)
+    assert document["ok"] is False
+    [failure] = document["failures"]
+    assert wrong in failure["message"]
+    assert "notebook_image" in failure["fix"]
+    assert failure["student"] == "ada"
+    [made] = api.tagged("oops")["instance"]
+    repaired = user.document("up", "--yes", *OPTIONS)
+    assert [notebook["instance_id"] for notebook in repaired["notebooks"]] == [made["InstanceId"]]
+
+
+def test_destroy_copes_with_what_was_deleted_by_hand(user: User, api: Api) -> None:
+    user.dstk("up", "--yes", *OPTIONS)
+    tagged = api.tagged("oops")
+    api.client().delete_key_pair(KeyPairId=tagged["key pair"][0]["KeyPairId"])
+    api.client().terminate_instances(InstanceIds=[tagged["instance"][0]["InstanceId"]])
+    receipt = user.document("destroy", "--yes", *OPTIONS)
+    assert receipt["ok"] is True
+    assert api.left("oops") == {}
+
+
+def test_destroy_spares_what_does_not_carry_its_tag(user: User, api: Api) -> None:
+    other = api.client().create_key_pair(KeyName="somebody-elses")["KeyPairId"]
+    user.dstk("up", "--yes", *OPTIONS)
+    user.dstk("destroy", "--yes", *OPTIONS)
+    assert api.client().describe_key_pairs(KeyPairIds=[other])["KeyPairs"]
+    api.client().delete_key_pair(KeyPairId=other)
+
+
+def test_destroy_asks_and_takes_no_for_an_answer(user: User, api: Api) -> None:
+    assert "--yes" in refused(user, "destroy", *OPTIONS, code=2)
+
+
+def test_two_runs_at_once_do_not_mix(user: User, api: Api) -> None:
+    made = api.calls("CreateVpc")
+    first = subprocess.Popen(
+        [str(BIN / "dstk"), "up", "--yes", *OPTIONS],
+        cwd=user.folder,
+        env=user.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        while api.calls("CreateVpc") == made:
+            assert first.poll() is None
+        refused(user, "up", "--yes", *OPTIONS, code=1)
+        assert first.wait(timeout=600) == 0
+        assert len(api.tagged("oops")["instance"]) == 1
+    finally:
+        first.kill()
+        user.dstk("destroy", "--yes", *OPTIONS)
+    assert api.left("oops") == {}
