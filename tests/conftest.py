@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+
 from support.environment import ROOT
 
 #: Folders whose tests use the machine's one set of loopback addresses: one after another, on one worker.

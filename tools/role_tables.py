@@ -56,7 +56,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--check", action="store_true", help="change nothing; exit with 1 where a table is out of date")
     check = parser.parse_args().check
-    stale = [role for role in sorted((ROOT / "roles").iterdir()) if render_readme(role) != (role / "README.md").read_text()]
+    stale = [
+        role for role in sorted((ROOT / "roles").iterdir()) if render_readme(role) != (role / "README.md").read_text()
+    ]
     for role in stale:
         if not check:
             (role / "README.md").write_text(render_readme(role))

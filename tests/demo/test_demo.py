@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+
 from support import browser
 from support.environment import ROOT, clean_environment
 from support.user import User

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
 from support.environment import BIN
 from support.user import Api, User
 
@@ -87,9 +88,14 @@ def kill_when(user: User, happened: Callable[[], bool], *, timeout: float = 300)
 def wait_for_session_to_end(session: int, *, timeout: float = 30) -> None:
     """Until no process of the session is left, those that wait to be reaped apart."""
     deadline = time.monotonic() + timeout
-    while left := [pid for pid in map(int, filter(str.isdigit, os.listdir("/proc"))) if lives_in(pid, session)]:
+    while left := [pid for pid in find_pids() if lives_in(pid, session)]:
         assert time.monotonic() < deadline, f"still running after the kill: {left}"
         time.sleep(0.1)
+
+
+def find_pids() -> list[int]:
+    """Every process of this machine."""
+    return [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
 
 
 def lives_in(pid: int, session: int) -> bool:

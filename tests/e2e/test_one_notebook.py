@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+
 from support import browser
 from support.environment import BIN, ROOT
 from support.user import Api, User
@@ -77,7 +78,9 @@ def test_only_the_caller_may_come_in(deployed: dict[str, Any], api: Api) -> None
 def test_the_home_is_the_notebook_users_and_not_the_login_home(deployed: dict[str, Any], user: User) -> None:
     seen = user.dstk("ssh", *OPTIONS, "--", "sudo", "stat", "-c", "%u:%g", "/srv/dstk/ada/home").stdout
     assert seen.strip() == "1000:100"
-    mounts = user.dstk("ssh", *OPTIONS, "--", "docker", "inspect", "-f", "'{{json .HostConfig.Binds}}'", "dstk-ada").stdout
+    mounts = user.dstk(
+        "ssh", *OPTIONS, "--", "docker", "inspect", "-f", "'{{json .HostConfig.Binds}}'", "dstk-ada"
+    ).stdout
     assert "/home/ubuntu" not in mounts
 
 

@@ -10,6 +10,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from support.environment import BIN, ROOT, clean_environment
 
 #: Where each part of the checkout stands in the wheel; the order matters, the longest first.

@@ -42,7 +42,7 @@ def log_in(page: Page, url: str, password: str) -> None:
 
 
 def run_plot(page: Page) -> tuple[int, int]:
-    """Start a Python notebook from JupyterLab's launcher, run a cell that plots, and say the picture's size in pixels."""
+    """Run a cell that plots in a new Python notebook of JupyterLab; say the size of the picture in pixels."""
     page.locator(".jp-LauncherCard[data-category=Notebook]").first.click(timeout=60_000)
     page.locator(".jp-Notebook .cm-content").first.click(timeout=60_000)
     page.keyboard.insert_text(PLOT)
