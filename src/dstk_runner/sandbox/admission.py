@@ -81,5 +81,7 @@ def _refuse_credentials(call: Call) -> Refusal:
     if call.protocol == "ec2":
         message = "AWS was not able to validate the provided access credentials"
         return Refusal("AuthFailure", message, status=401)
-    code = "UnrecognizedClientException" if call.protocol == "json" else "InvalidClientTokenId"
-    return Refusal(code, "The security token included in the request is invalid.", status=403)
+    message = "The security token included in the request is invalid."
+    if call.protocol == "json":
+        return Refusal("UnrecognizedClientException", message)
+    return Refusal("InvalidClientTokenId", message, status=403)

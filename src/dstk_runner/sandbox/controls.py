@@ -27,7 +27,7 @@ def control(front: Front, state: SandboxState) -> WSGIApplication:
     handlers: dict[tuple[str, str], Callable[[Request], Response]] = {
         ("GET", "status"): lambda _: _as_json(_describe(front, state)),
         ("GET", "address"): lambda request: Response(f"{request.remote_addr}\n", content_type="text/plain"),
-        ("GET", "calls"): lambda _: _as_json(dict(front.calls)),
+        ("GET", "calls"): lambda _: _as_json(front.calls.find_counts()),
         ("DELETE", "calls"): lambda _: _done(front.calls.clear),
         ("GET", "faults"): lambda _: _as_json([asdict(fault) for fault in front.faults.find_waiting()]),
         ("POST", "faults"): lambda request: _add_fault(front, request),

@@ -28,6 +28,30 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 
+class Calls:
+    """How often each action was called; safe to use from threads."""
+
+    def __init__(self) -> None:
+        """Begin at nothing."""
+        self._lock = threading.Lock()
+        self._counts: Counter[str] = Counter()
+
+    def add(self, action: str) -> None:
+        """Count one call."""
+        with self._lock:
+            self._counts[action] += 1
+
+    def find_counts(self) -> dict[str, int]:
+        """Return the number of calls by action."""
+        with self._lock:
+            return dict(self._counts)
+
+    def clear(self) -> None:
+        """Begin at nothing again."""
+        with self._lock:
+            self._counts.clear()
+
+
 class Front:
     """The WSGI application of AWS's services: checks of its own, then moto, one call at a time."""
 
@@ -37,7 +61,7 @@ class Front:
         #: Held while moto works: what is checked then is still true when it is done. The reconciler takes it too.
         self.lock = threading.RLock()
         self.faults = Faults()
-        self.calls: Counter[str] = Counter()
+        self.calls = Calls()
         self._buckets = Buckets()
         self._tokens = ClientTokens()
         self._moto = DomainDispatcherApplication(create_backend_app)
@@ -56,7 +80,7 @@ class Front:
         return response(environ, start_response)
 
     def _answer(self, call: Call, environ: WSGIEnvironment) -> Response:
-        self.calls[call.action] += 1
+        self.calls.add(call.action)
         admission.check_region(call)
         zone = self._find_zone(call)
         fault = self.faults.take(call, zone)

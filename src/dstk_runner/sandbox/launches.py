@@ -58,8 +58,17 @@ class Launches(MachineImages):
             raise EC2ClientError("InvalidKeyPair.NotFound", message)
         if image is not None:
             kwargs["block_device_mappings"] = _complete_mappings(kwargs.get("block_device_mappings") or [], image)
+        self._check_groups(kwargs.get("security_group_ids") or [], kwargs.get("subnet_id"))
         count = self._grant_instances(kwargs["instance_type"], count, int(call.params.get("MaxCount", count)))
-        reservation = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)
+        try:
+            reservation = super().run_instances(image_id, count, user_data, security_group_names, **kwargs)
+        except Exception as error:
+            self._forget_empty_reservations()
+            # moto's own words for it are no answer that AWS would give
+            if str(error) == "IP already in use":
+                message = f"Address {kwargs.get('private_ip')} is in use."
+                raise EC2ClientError("InvalidIPAddress.InUse", message) from error
+            raise
         if token:
             self.launches[token] = reservation
         return reservation
@@ -125,6 +134,20 @@ class Launches(MachineImages):
                 "'describe-images' to discover the architecture of the instance type or AMI."
             )
             raise EC2ClientError("InvalidParameterValue", message)
+
+    def _check_groups(self, group_ids: list[str], subnet_id: str | None) -> None:
+        if subnet_id is None:
+            return
+        vpc_id = self.get_subnet(subnet_id).vpc_id
+        for group_id in group_ids:
+            group = self.get_security_group_from_id(group_id)
+            if group is not None and group.vpc_id != vpc_id:
+                message = f"Security group {group_id} and subnet {subnet_id} belong to different networks."
+                raise EC2ClientError("InvalidParameter", message)
+
+    def _forget_empty_reservations(self) -> None:
+        for reservation in [reservation for reservation in self.reservations.values() if not reservation.instances]:
+            del self.reservations[reservation.id]
 
     def _grant_instances(self, instance_type: str, least: int, most: int) -> int:
         """Return how many of `least` to `most` instances the vCPU quota has room for, or refuse."""

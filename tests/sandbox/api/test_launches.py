@@ -74,6 +74,12 @@ def a_volume_smaller_than_its_image_is_refused(aws: Aws) -> None:
         aws.launch(aws.network(), BlockDeviceMappings=small)
 
 
+def a_group_of_another_network_is_refused(aws: Aws) -> None:
+    network, other = aws.network(), aws.network(cidr="10.78.0.0/16")
+    with refused("InvalidParameter", text="different networks"):
+        aws.launch(network, SecurityGroupIds=[other.group])
+
+
 def as_many_as_possible_are_launched(aws: Aws) -> None:
     launched = aws.launch_many(aws.network(), MinCount=1, MaxCount=3)
     assert len(launched) == 3, f"{len(launched)} instances"
@@ -102,6 +108,7 @@ PROMISES = (
     an_unknown_key_pair_is_refused,
     a_bad_public_key_is_refused,
     a_volume_smaller_than_its_image_is_refused,
+    a_group_of_another_network_is_refused,
     as_many_as_possible_are_launched,
     canonical_publishes_ubuntu_images,
 )
@@ -130,6 +137,16 @@ def test_a_repeated_launch_is_told_in_its_present_state(aws: Aws) -> None:
     aws.ec2.create_tags(Resources=[first], Tags=[{"Key": "seen", "Value": "yes"}])
     (again,) = aws.launch_many(network, ClientToken=token)
     assert {"Key": "seen", "Value": "yes"} in again["Tags"]
+
+
+def test_a_refused_launch_leaves_no_trace(aws: Aws) -> None:
+    network = aws.network()
+    with refused("InvalidGroup.NotFound"):
+        aws.launch(network, SecurityGroupIds=["sg-0123456789abcdef0"])
+    aws.launch(network, PrivateIpAddress="10.77.1.20")
+    with refused("InvalidIPAddress.InUse"):
+        aws.launch(network, PrivateIpAddress="10.77.1.20")
+    assert len(aws.ec2.describe_instances()["Reservations"]) == 1
 
 
 def test_an_instance_knows_its_user_data_and_key(aws: Aws) -> None:
