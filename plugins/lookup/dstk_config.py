@@ -2,6 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+from pathlib import Path
+
+from ansible import context
+from ansible.errors import AnsibleLookupError
+from ansible.plugins.lookup import LookupBase
+from ansible.utils.vars import load_extra_vars
+
 DOCUMENTATION = """
 name: dstk_config
 short_description: one key of the configuration
@@ -24,15 +33,6 @@ _raw:
   description: The value of each key.
   type: list
 """
-
-import importlib.util
-import os
-from pathlib import Path
-
-from ansible import context
-from ansible.errors import AnsibleLookupError
-from ansible.plugins.lookup import LookupBase
-from ansible.utils.vars import load_extra_vars
 
 PROJECT = Path(__file__).resolve().parents[2]
 _spec = importlib.util.spec_from_file_location("dstk_layers", PROJECT / "plugins" / "module_utils" / "dstk_layers.py")

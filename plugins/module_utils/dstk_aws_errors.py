@@ -7,14 +7,18 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-_ERROR = re.compile(r"An error occurred \((?P<code>[\w.]+)\) when calling the (?P<call>\w+) operation[^:]*: (?P<text>.*)", re.S)
+_ERROR = re.compile(
+    r"An error occurred \((?P<code>[\w.]+)\) when calling the (?P<call>\w+) operation[^:]*: (?P<text>.*)", re.S
+)
 _BLOB = re.compile(r"\s*Encoded authorization failure message:.*", re.S)
 
 _CREDENTIALS = (
     "ask `aws sts get-caller-identity`; if it fails too, renew the credentials (`aws configure`, `aws sso login`); "
     "if it answers, the region is not enabled for the account: enable it, or choose another with `region`"
 )
-_EXPIRED = "get new credentials (`aws sso login`, or new AWS_* variables) and run the same command again; nothing is lost"
+_EXPIRED = (
+    "get new credentials (`aws sso login`, or new AWS_* variables) and run the same command again; nothing is lost"
+)
 _TYPE = "choose another `instance_type`, or a `region` that offers it"
 _PERMISSION = "let the account's administrator allow this call; the README of each role lists the calls it needs"
 _AGAIN = "run the same command again; nothing is made twice. If it stays, choose another `deployment`"
@@ -32,7 +36,9 @@ REMEDIES: dict[str, str] = {
     "InsufficientInstanceCapacity": "AWS has no machine of this type at the moment: try again later, or choose another "
     "`instance_type` or `region`",
     "InsufficientFreeAddressesInSubnet": "choose a VPC with free addresses, or leave `vpc_id` out",
-    "InternetGatewayLimitExceeded": _QUOTA.format(service="Amazon VPC", name="Internet gateways per Region", code="L-A4707A72")
+    "InternetGatewayLimitExceeded": _QUOTA.format(
+        service="Amazon VPC", name="Internet gateways per Region", code="L-A4707A72"
+    )
     + "; or name an existing network with `vpc_id`",
     "InvalidClientTokenId": _CREDENTIALS,
     "InvalidGroup.Duplicate": _AGAIN,
@@ -43,7 +49,7 @@ REMEDIES: dict[str, str] = {
     "InvalidSubnet.Conflict": _AGAIN,
     "InvalidVpc.Range": "choose a private network of /16 to /24 for `vpc_cidr`, such as 10.77.0.0/16",
     "InvalidVpcID.Malformed": "write `vpc_id` as the console shows it: vpc- and hexadecimal digits",
-    "InvalidVpcID.NotFound": "correct `vpc_id` or `region`, or leave `vpc_id` out for a network of the deployment's own",
+    "InvalidVpcID.NotFound": "correct `vpc_id` or `region`, or leave `vpc_id` out",
     "MaxIOPSLimitExceeded": "choose a smaller `volume_size`",
     "OperationNotPermitted": "lift the termination protection of the instance (EC2 console, Instance settings), "
     "and run the same command again",
@@ -52,7 +58,7 @@ REMEDIES: dict[str, str] = {
     "RequestExpired": _EXPIRED,
     "RequestLimitExceeded": "wait a minute and run the same command again; nothing is made twice",
     "RulesPerSecurityGroupLimitExceeded": "name fewer networks in `allowed_cidrs`",
-    "SignatureDoesNotMatch": "the secret key is wrong, or this machine's clock is: renew the credentials, check `date -u`",
+    "SignatureDoesNotMatch": "the secret key or this machine's clock is wrong: renew the credentials, check `date -u`",
     "Throttling": "wait a minute and run the same command again; nothing is made twice",
     "UnauthorizedOperation": _PERMISSION,
     "UnrecognizedClientException": _CREDENTIALS,
@@ -78,7 +84,7 @@ _TEXTS: tuple[tuple[str, str, str], ...] = (
     ),
     (r"[Tt]oken has expired|SSO session.*expired|Error loading SSO Token", "the AWS session has expired", _EXPIRED),
     (
-        r"Could not connect to the endpoint URL: \"?(?P<what>[^\"\s]+)|Failed to (?:resolve|connect).*?(?P<host>ec2\.[\w.-]+)",
+        r"Could not connect to the endpoint URL: \"?(?P<what>[^\"\s]+)",
         "nothing answers at {what}",
         "check the spelling of `region` and the network",
     ),
@@ -134,7 +140,7 @@ def is_reply_lost(result: Mapping[str, Any]) -> bool:
     What is named or numbered is refused as a duplicate when botocore sends the call a second time by itself.
     """
     explanation = explain(result)
-    return _AGAIN == explanation.fix or explanation.fix.startswith("run the same command again; ")
+    return explanation.fix == _AGAIN or explanation.fix.startswith("run the same command again; ")
 
 
 def _failed_part(result: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -15,7 +15,9 @@ except ImportError:  # AnsibleAWSModule reports the missing library
 
 DEPLOYMENT_TAG = "dstk:deployment"
 STUDENT_TAG = "dstk:student"
-THROTTLED = frozenset({"RequestLimitExceeded", "Throttling", "ThrottlingException", "Unavailable", "ServiceUnavailable"})
+THROTTLED = frozenset(
+    {"RequestLimitExceeded", "Throttling", "ThrottlingException", "Unavailable", "ServiceUnavailable"}
+)
 
 
 def ec2_client(module: Any) -> Any:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-try:
+with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing library
     from botocore.exceptions import ClientError
-except ImportError:  # AnsibleAWSModule reports the missing library
-    pass
 
 from ansible.module_utils.dstk_ec2 import (
     DEPLOYMENT_TAG,

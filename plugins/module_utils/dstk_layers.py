@@ -145,7 +145,9 @@ def _read_mapping(path: Path) -> dict[str, Any]:
         raise LayerError(f"{path}: {error.strerror}\nFix: name a file that can be read (dstk_config=FILE)") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
         problem = " ".join(str(error).split())
-        raise LayerError(f"{path} is not YAML: {problem}\nFix: correct it, or write a new one with `dstk init`") from None
+        raise LayerError(
+            f"{path} is not YAML: {problem}\nFix: correct it, or write a new one with `dstk init`"
+        ) from None
     if values is None:
         return {}
     if not isinstance(values, dict):

@@ -3,6 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+
+with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing library
+    from botocore.exceptions import BotoCoreError, ClientError
+
+from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, ec2_client, filters, find_all, tags_of, throttled
+
 DOCUMENTATION = """
 module: dstk_deployment_info
 short_description: Everything that carries the tag of a deployment
@@ -80,15 +89,6 @@ foreign_security_groups:
   returned: always
 """
 
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-
-try:
-    from botocore.exceptions import BotoCoreError, ClientError
-except ImportError:
-    pass
-
-from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, ec2_client, filters, find_all, tags_of, throttled
-
 
 def find_network(client, by_tag: list) -> dict:
     """Answer the parts of the network that carry the tag, each in one order."""
@@ -123,9 +123,7 @@ def find_named(client, deployment: str) -> dict:
     pairs = throttled(client.describe_key_pairs, IncludePublicKey=True)["KeyPairs"]
     groups = find_all(client, "describe_security_groups", "SecurityGroups")
     keys = [(tags_of(p), {"name": p["KeyName"], "public_key": p.get("PublicKey", "")}) for p in pairs]
-    shields = [
-        (tags_of(g), {"id": g["GroupId"], "vpc_id": g.get("VpcId", ""), "name": g["GroupName"]}) for g in groups
-    ]
+    shields = [(tags_of(g), {"id": g["GroupId"], "vpc_id": g.get("VpcId", ""), "name": g["GroupName"]}) for g in groups]
     answer = {}
     for kind, items in (("key_pairs", keys), ("security_groups", shields)):
         answer[kind] = [item for tags, item in items if tags.get(DEPLOYMENT_TAG) == deployment]

@@ -3,6 +3,25 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+
+with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing library
+    from botocore.exceptions import BotoCoreError, ClientError
+
+from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, ec2_client, filters, throttled
+from ansible.module_utils.dstk_launch import (
+    LIVE,
+    LaunchError,
+    Seat,
+    find_instances,
+    launch,
+    run_parameters,
+    state_of,
+    wait_for_state,
+)
+
 DOCUMENTATION = """
 module: dstk_instance
 short_description: Exactly one running instance for a student
@@ -108,25 +127,6 @@ instance_ids:
   elements: str
   returned: when O(state=absent)
 """
-
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-
-try:
-    from botocore.exceptions import BotoCoreError, ClientError
-except ImportError:
-    pass
-
-from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, ec2_client, filters, throttled
-from ansible.module_utils.dstk_launch import (
-    LIVE,
-    LaunchError,
-    Seat,
-    find_instances,
-    launch,
-    run_parameters,
-    state_of,
-    wait_for_state,
-)
 
 
 def ensure_running(module, client) -> dict:

@@ -3,6 +3,15 @@
 
 from __future__ import annotations
 
+import contextlib
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+
+with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing library
+    from botocore.exceptions import BotoCoreError, ClientError
+
+from ansible.module_utils.dstk_ec2 import ec2_client, error_code, filters, find_all, throttled
+
 DOCUMENTATION = """
 module: dstk_instance_type_info
 short_description: What an instance type is, and which zones offer it
@@ -53,15 +62,6 @@ zones:
   elements: str
   returned: always
 """
-
-from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
-
-try:
-    from botocore.exceptions import BotoCoreError, ClientError
-except ImportError:
-    pass
-
-from ansible.module_utils.dstk_ec2 import ec2_client, error_code, filters, find_all, throttled
 
 ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
 

@@ -3,6 +3,11 @@
 
 from __future__ import annotations
 
+import socket
+import time
+
+from ansible.module_utils.basic import AnsibleModule
+
 DOCUMENTATION = """
 module: dstk_wait_for_ssh
 short_description: SSH answers at an address
@@ -44,11 +49,6 @@ reason:
   returned: on failure
 """
 
-import socket
-import time
-
-from ansible.module_utils.basic import AnsibleModule
-
 ATTEMPT_SECONDS = 3
 
 
@@ -79,7 +79,7 @@ def main() -> None:
         if elapsed >= timeout:
             module.fail_json(
                 msg=f"SSH does not answer at {host}, port {port}, after {elapsed:.0f} s: {reason}\n"
-                "Fix: if your address has changed since, or this network lets no SSH out, set `allowed_cidrs` or change "
+                "Fix: where your address has changed, or this network lets no SSH out, set `allowed_cidrs` or change "
                 "the network; then run the same command again",
                 reason=reason,
                 elapsed=elapsed,

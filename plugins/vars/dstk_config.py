@@ -2,6 +2,17 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+from pathlib import Path
+
+from ansible import context
+from ansible.errors import AnsibleParserError
+from ansible.inventory.group import Group
+from ansible.plugins.vars import BaseVarsPlugin
+from ansible.utils.display import Display
+from ansible.utils.vars import load_extra_vars
+
 DOCUMENTATION = """
 name: dstk_config
 short_description: dstk.yml and DSTK_* as variables
@@ -14,17 +25,6 @@ description:
 requirements:
   - enabled in the configuration
 """
-
-import importlib.util
-import os
-from pathlib import Path
-
-from ansible import context
-from ansible.errors import AnsibleParserError
-from ansible.inventory.group import Group
-from ansible.plugins.vars import BaseVarsPlugin
-from ansible.utils.display import Display
-from ansible.utils.vars import load_extra_vars
 
 PROJECT = Path(__file__).resolve().parents[2]
 _spec = importlib.util.spec_from_file_location("dstk_layers", PROJECT / "plugins" / "module_utils" / "dstk_layers.py")
