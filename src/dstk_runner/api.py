@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from dstk_runner.config import Config, Source, load_config
 from dstk_runner.errors import DstkError
 from dstk_runner.events import Event, OnEvent
-from dstk_runner.results import Check, Deployment, Failure, Notebook, Plan, Receipt, Resource
+from dstk_runner.results import Check, Deployment, Failure, Logs, Notebook, Plan, Receipt, Resource
 
 if TYPE_CHECKING:
     from dstk_runner.playbooks import PlaybookResult
@@ -147,16 +147,20 @@ def doctor(config: Request = None, *, on_event: OnEvent | None = None, **overrid
         return run_checks(wanted, everything=True)
 
 
-def read_logs(
-    config: Request = None, *, lines: int = 100, on_event: OnEvent | None = None, **overrides: Any
-) -> tuple[dict[str, dict[str, list[str]]], Deployment]:
-    """Read the last lines of every notebook's logs, `{instance id: {log: lines}}`, and what failed doing so."""
-    from dstk_runner.state import new_log
+def read_logs(config: Request = None, *, lines: int = 100, on_event: OnEvent | None = None, **overrides: Any) -> Logs:
+    """Read the last lines of every notebook's logs. Takes and raises what `deploy` does."""
+    from dstk_runner.state import find_logs, new_log
 
     with _opened(config, overrides, on_event) as wanted:
+        runs = tuple(find_logs(wanted))
+        found = Logs(deployment=wanted.deployment, region=wanted.region, runs=runs)
+        if not any(resource.kind == "instance" for resource in _find(wanted)):
+            return found
         log = new_log(wanted, "logs")
         result = _run("logs", wanted, on_event, log, extra={"dstk_log_lines": lines})
-        return dict(result.stats.get("dstk_logs", {})), _read_deployment(wanted, result, log)
+        rows: Mapping[str, Mapping[str, list[str]]] = result.stats.get("dstk_logs", {})
+        hosts = {host: {name: tuple(texts) for name, texts in logs.items()} for host, logs in rows.items()}
+        return replace(found, hosts=hosts, failures=_complete(wanted, result.failures, log))
 
 
 @contextlib.contextmanager

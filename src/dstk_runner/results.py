@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-__all__ = ["Change", "Check", "Deployment", "Failure", "Notebook", "Plan", "Receipt", "Resource"]
+__all__ = ["Change", "Check", "Deployment", "Failure", "Logs", "Notebook", "Plan", "Receipt", "Resource"]
 
 Json = dict[str, Any]
 
@@ -121,13 +121,13 @@ class Receipt:
         return not self.failures and not any(resource.billed for resource in self.left)
 
     def to_json(self) -> Json:
-        """Return the document of `dstk destroy --json`: every resource, with `gone` true or false."""
-        rows = [(resource, True) for resource in self.gone] + [(resource, False) for resource in self.left]
+        """Return the document of `dstk destroy --json`: every resource, its state `gone` or `there`."""
+        rows = [(resource, "gone") for resource in self.gone] + [(resource, "there") for resource in self.left]
         return {
             "deployment": self.deployment,
             "region": self.region,
             "ok": self.ok,
-            "resources": [{**resource.to_json(), "gone": gone} for resource, gone in rows],
+            "resources": [{**resource.to_json(), "state": state} for resource, state in rows],
             "failures": [failure.to_json() for failure in self.failures],
         }
 
@@ -177,5 +177,32 @@ class Plan:
             "network": dict(self.network),
             "instance": dict(self.instance),
             "checks": [check.to_json() for check in self.checks],
+            "failures": [failure.to_json() for failure in self.failures],
+        }
+
+
+@dataclass(frozen=True, kw_only=True)
+class Logs:
+    """The last lines of every notebook's logs, by instance and by log; `runs` are the logs of dstk's own runs."""
+
+    deployment: str
+    region: str
+    hosts: Mapping[str, Mapping[str, tuple[str, ...]]] = field(default_factory=dict)
+    runs: tuple[Path, ...] = ()
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def ok(self) -> bool:
+        """Every host could be asked."""
+        return not self.failures
+
+    def to_json(self) -> Json:
+        """Return the document of `dstk logs --json`."""
+        return {
+            "deployment": self.deployment,
+            "region": self.region,
+            "ok": self.ok,
+            "hosts": {host: {name: list(lines) for name, lines in logs.items()} for host, logs in self.hosts.items()},
+            "runs": [str(path) for path in self.runs],
             "failures": [failure.to_json() for failure in self.failures],
         }

@@ -1,0 +1,154 @@
+"""Results as people read them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from rich.console import Group, RenderableType
+from rich.table import Table
+from rich.text import Text
+
+from dstk_runner.config import Config
+from dstk_runner.errors import DstkError
+from dstk_runner.results import Check, Deployment, Failure, Logs, Plan, Receipt, Resource
+
+__all__ = [
+    "render_checks",
+    "render_deployment",
+    "render_error",
+    "render_failures",
+    "render_logs",
+    "render_plan",
+    "render_receipt",
+    "render_request",
+    "render_resources",
+]
+
+_MARKS = {"ok": ("✓", "green"), "warn": ("!", "yellow"), "fail": ("✗", "red"), "skipped": ("-", "dim")}
+_STATES = {"ready": "green", "starting": "yellow", "stopped": "dim"}
+
+
+def render_error(error: DstkError) -> RenderableType:
+    """Say what happened and what mends it; a wrong request says so once a mistake."""
+    lines = Text(error.message, style="red")
+    return Group(lines, Text(f"Fix: {error.fix}")) if error.fix else lines
+
+
+def render_failures(failures: Iterable[Failure]) -> RenderableType:
+    """Say each failure in two lines: where and what, then the remedy."""
+    lines: list[RenderableType] = []
+    for failure in failures:
+        place = ": ".join(filter(None, (failure.stage, failure.host, failure.task)))
+        lines.append(Text.assemble((f"{place}: ", "bold red"), failure.message))
+        if failure.fix:
+            lines.append(Text(f"  Fix: {failure.fix}"))
+    return Group(*lines)
+
+
+def render_deployment(deployment: Deployment) -> RenderableType:
+    """Show each notebook with its link and password."""
+    if not deployment.notebooks:
+        if deployment.failures:
+            return Text("")
+        return Text(f"Nothing of {deployment.deployment} is in {deployment.region}. `dstk up` makes it.")
+    table = _make_table("student", "link", "password", "state")
+    for notebook in deployment.notebooks:
+        state = Text(notebook.state, style=_STATES.get(notebook.state, "red"))
+        table.add_row(notebook.student, _whole(notebook.url), _whole(notebook.password or "?"), state)
+    return table
+
+
+def render_checks(checks: Iterable[Check], *, only_bad: bool = False) -> RenderableType:
+    """Show one line a check, and its remedy below where it needs one."""
+    lines = []
+    for check in checks:
+        if only_bad and check.status not in ("warn", "fail"):
+            continue
+        mark, style = _MARKS[check.status]
+        lines.append(Text.assemble((f"{mark} ", style), (f"{check.name:<15} ", "bold"), check.message))
+        if check.fix and check.status in ("warn", "fail"):
+            lines.append(Text(f"  {'':<15} Fix: {check.fix}"))
+    return Group(*lines)
+
+
+def render_plan(plan: Plan) -> RenderableType:
+    """Show what would be made, what is there, and what may not be wanted."""
+    parts: list[RenderableType] = []
+    facts = Table.grid(padding=(0, 2))
+    for name, value in _describe(plan).items():
+        facts.add_row(Text(name, style="bold"), Text(value))
+    parts.append(facts)
+    if plan.changes:
+        parts.append(Text("\nWould be done:", style="bold"))
+        parts += [Text(f"  + {change.task.rpartition(' | ')[2]}") for change in plan.changes]
+    else:
+        parts.append(Text("\nNothing would be made or changed in AWS.", style="bold"))
+    if plan.existing:
+        parts += [Text("\nIs there:", style="bold"), render_resources(plan.existing)]
+    if plan.warnings:
+        parts += [Text(""), render_checks(plan.checks, only_bad=True)]
+    return Group(*parts)
+
+
+def _describe(plan: Plan) -> Mapping[str, str]:
+    network, instance, image = plan.network, plan.instance, plan.image
+    facts = {
+        "deployment": f"{plan.deployment} in {plan.region}",
+        "instance": " ".join(str(instance[key]) for key in ("id", "type", "zone", "state") if instance.get(key)),
+        "image": " ".join(str(image[key]) for key in ("id", "name") if image.get(key)),
+        "network": f"{network.get('vpc') or 'a new VPC'} in {', '.join(network.get('zones', ()))}",
+        "open to": ", ".join(network.get("allowed_cidrs", ())),
+        "address": str(instance.get("address") or "a public one, given by AWS at the start"),
+    }
+    return {name: value for name, value in facts.items() if value}
+
+
+def render_resources(resources: Iterable[Resource]) -> RenderableType:
+    """Show what is there, with what costs money marked."""
+    table = _make_table("kind", "id", "name", "state", "")
+    for item in resources:
+        table.add_row(item.kind, _whole(item.id), item.name, item.state, "costs money" if item.billed else "")
+    return table
+
+
+def render_receipt(receipt: Receipt) -> RenderableType:
+    """Show each resource by its id, gone or still there, and the verdict."""
+    if not (receipt.gone or receipt.left):
+        return Text(f"Nothing of {receipt.deployment} is in {receipt.region}.")
+    table = _make_table("kind", "id", "name", "")
+    for item in receipt.gone:
+        table.add_row(item.kind, _whole(item.id), item.name, Text("gone", style="green"))
+    for item in receipt.left:
+        words = "still there, costs money" if item.billed else "still there, costs nothing"
+        table.add_row(item.kind, _whole(item.id), item.name, Text(words, style="red" if item.billed else "yellow"))
+    verdict = "Nothing is left." if not receipt.left else "Run `dstk destroy` again for what is left."
+    return Group(table, Text(verdict))
+
+
+def render_request(config: Config) -> RenderableType:
+    """Say what is about to be made, for the question whether to."""
+    who = f"one notebook for {config.student} on a {config.instance_type} with {config.volume_size} GB"
+    return Text(f"{config.deployment}: {who}, in {config.region}. It costs money until `dstk destroy`.")
+
+
+def render_logs(logs: Logs) -> RenderableType:
+    """Show each host's logs under a heading, and name the newest logs of dstk's own runs."""
+    parts: list[RenderableType] = []
+    for host, texts in logs.hosts.items():
+        for name, lines in texts.items():
+            parts.append(Text(f"{host}: {name}", style="bold"))
+            parts += [Text(line) for line in lines]
+    parts.append(Text("dstk's own runs, newest first:", style="bold"))
+    return Group(*parts, *(Text(f"  {path}") for path in logs.runs[:5]))
+
+
+def _make_table(*columns: str) -> Table:
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column)
+    return table
+
+
+def _whole(text: str) -> Text:
+    """Return what is to be copied in one piece, however narrow the screen."""
+    return Text(text, no_wrap=True, overflow="ignore")
