@@ -74,10 +74,7 @@ def render_checks(checks: Iterable[Check], *, only_bad: bool = False) -> Rendera
 def render_plan(plan: Plan) -> RenderableType:
     """Show what would be made, what is there, and what may not be wanted."""
     parts: list[RenderableType] = []
-    facts = Table.grid(padding=(0, 2))
-    for name, value in _describe(plan).items():
-        facts.add_row(Text(name, style="bold"), Text(value))
-    parts.append(facts)
+    parts += [Text.assemble((f"{name:<12}", "bold"), value) for name, value in _describe(plan).items()]
     if plan.changes:
         parts.append(Text("\nWould be done:", style="bold"))
         parts += [Text(f"  + {change.task.rpartition(' | ')[2]}") for change in plan.changes]
@@ -92,13 +89,14 @@ def render_plan(plan: Plan) -> RenderableType:
 
 def _describe(plan: Plan) -> Mapping[str, str]:
     network, instance, image = plan.network, plan.instance, plan.image
+    place = f"{instance.get('type', '')} in {instance.get('zone') or plan.region}"
     facts = {
         "deployment": f"{plan.deployment} in {plan.region}",
-        "instance": " ".join(str(instance[key]) for key in ("id", "type", "zone", "state") if instance.get(key)),
+        "instance": f"{instance['id']}, a {place}, {instance.get('state')}" if instance.get("id") else f"a new {place}",
         "image": " ".join(str(image[key]) for key in ("id", "name") if image.get(key)),
         "network": f"{network.get('vpc') or 'a new VPC'} in {', '.join(network.get('zones', ()))}",
         "open to": ", ".join(network.get("allowed_cidrs", ())),
-        "address": str(instance.get("address") or "a public one, given by AWS at the start"),
+        "address": str(instance.get("address") or "a public one, which AWS gives at the start"),
     }
     return {name: value for name, value in facts.items() if value}
 

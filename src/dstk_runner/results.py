@@ -121,13 +121,13 @@ class Receipt:
         return not self.failures and not any(resource.billed for resource in self.left)
 
     def to_json(self) -> Json:
-        """Return the document of `dstk destroy --json`: every resource, its state `gone` or `there`."""
-        rows = [(resource, "gone") for resource in self.gone] + [(resource, "there") for resource in self.left]
+        """Return the document of `dstk destroy --json`: every resource, with `gone` true or false."""
+        rows = [(resource, True) for resource in self.gone] + [(resource, False) for resource in self.left]
         return {
             "deployment": self.deployment,
             "region": self.region,
             "ok": self.ok,
-            "resources": [{**resource.to_json(), "state": state} for resource, state in rows],
+            "resources": [{**resource.to_json(), "gone": gone} for resource, gone in rows],
             "failures": [failure.to_json() for failure in self.failures],
         }
 

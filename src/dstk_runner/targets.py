@@ -43,8 +43,7 @@ def open_target(config: Config, on_event: OnEvent | None = None) -> Iterator[Con
     try:
         for name in sandbox.UNSET:
             os.environ.pop(name, None)
-        # its instances are on this machine: no network has to let anything out
-        os.environ.update({"DSTK_PROBE_SSH": "", "DSTK_PROBE_HTTPS": "", "DSTK_PROBE_WEBSOCKET": "", **given})
+        os.environ.update(given)
         own = {key: value for key, value in _read_keys(given).items() if key not in config.chosen}
         yield replace(config, **own)
     finally:

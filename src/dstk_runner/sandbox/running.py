@@ -109,6 +109,10 @@ def environment(*, directory: str | os.PathLike[str] | None = None) -> dict[str,
         "AWS_SECRET_ACCESS_KEY": state.secret_access_key,
         "AWS_EC2_METADATA_DISABLED": "true",
         "DSTK_ADDRESS_SERVICE": f"{state.endpoint}/_dstk/address",
+        # its instances are on this machine: no network has to let anything out (see dstk_runner.checks_network)
+        "DSTK_PROBE_SSH": "",
+        "DSTK_PROBE_HTTPS": "",
+        "DSTK_PROBE_WEBSOCKET": "",
     }
     if any(name in os.environ for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy")):
         direct = os.environ.get("NO_PROXY") or os.environ.get("no_proxy")
