@@ -1,5 +1,5 @@
 #!/bin/bash
-# A small signed apt repository with the names and places of Docker's; its packages bring the distribution's engine.
+# A small signed apt repository with the names and places of Docker's; the engine in it is the distribution's.
 set -euo pipefail
 root=$1/linux/debian
 codename=$(. /etc/os-release && echo "$VERSION_CODENAME")
@@ -8,17 +8,22 @@ pool=$root/dists/$codename/pool
 index=$root/dists/$codename/stable/binary-$architecture
 mkdir -p "$pool" "$index"
 
-package() {
-  local folder
-  folder=$(mktemp -d)
-  mkdir "$folder/DEBIAN"
-  printf 'Package: %s\nVersion: 1:0.test\nArchitecture: %s\nMaintainer: dstk\nDepends: %s\nDescription: stands for %s\n' \
-    "$1" "$architecture" "$2" "$1" >"$folder/DEBIAN/control"
-  dpkg-deb --build --root-owner-group "$folder" "$pool/$1.deb" >/dev/null
-}
-package docker-ce docker.io
-package docker-ce-cli docker.io
-package containerd.io docker.io
+folder=$(mktemp -d)
+cd "$folder"
+
+# the engine: the distribution's, under the other name
+apt-get download -qq docker.io
+dpkg-deb --raw-extract docker.io_*.deb docker-ce
+sed -i -e 's/^Package: .*/Package: docker-ce/' -e '/^Conflicts:/d' -e '/^Breaks:/d' -e '/^Replaces:/d' docker-ce/DEBIAN/control
+
+for name in docker-ce-cli containerd.io; do
+  mkdir -p "$name/DEBIAN"
+  printf 'Package: %s\nVersion: 0.test\nArchitecture: %s\nMaintainer: dstk\nDescription: stands for %s\n' \
+    "$name" "$architecture" "$name" >"$name/DEBIAN/control"
+done
+for name in docker-ce docker-ce-cli containerd.io; do
+  dpkg-deb -Znone --build --root-owner-group "$name" "$pool/$name.deb" >/dev/null
+done
 
 cd "$root"
 apt-ftparchive packages "dists/$codename/pool" >"$index/Packages"
