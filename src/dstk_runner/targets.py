@@ -33,11 +33,7 @@ def open_target(config: Config, on_event: OnEvent | None = None) -> Iterator[Con
             on_event(Event(stage="sandbox", status="note", message=message))
 
     running = sandbox.status()
-    sandbox.up(
-        mode=running.mode if running else "hosts",
-        on_progress=tell,
-        notebook_images=[config.notebook_image],
-    )
+    sandbox.up(mode=running.mode if running else "hosts", on_progress=tell)
     given = sandbox.environment()
     before = dict(os.environ)
     try:

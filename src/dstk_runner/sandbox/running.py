@@ -65,7 +65,7 @@ def up(
             one: that of the sandbox that runs, else hosts.
         on_progress: is told, in a sentence, what is about to be done where it takes time or installs something.
         directory: the sandbox's folder, in place of the default one.
-        notebook_images: images that instances will pull, for the registry to have.
+        notebook_images: names that the registry shall have, in place of dstk's default image and its siblings.
         port: where to listen. Without one: 7700, or any other where that is taken.
 
     Raises:
@@ -151,11 +151,12 @@ def _ensure_machines(notebook_images: Sequence[str], say: Progress) -> None:
     # only mode hosts needs Docker and what speaks to it
     from dstk_runner.sandbox.engine import ensure_docker
     from dstk_runner.sandbox.images import ensure_host_image
+    from dstk_runner.sandbox.notebook import find_public_images
     from dstk_runner.sandbox.registry import ensure_registry
 
     ensure_docker(say)
     ensure_host_image(say)
-    ensure_registry(notebook_images, say)
+    ensure_registry(notebook_images or find_public_images(), say)
 
 
 def _remove_machines(folder: Path) -> None:
