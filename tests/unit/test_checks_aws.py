@@ -1,0 +1,130 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+
+from dstk_runner import sandbox
+from dstk_runner.checks import find_mistakes, run_checks
+from dstk_runner.checks_aws import check_account
+from dstk_runner.config import load_config
+from dstk_runner.results import Check
+from dstk_runner.sandbox import SandboxState
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a sandbox that boots nothing: moto alone knows no quotas."""
+    path = tmp_path_factory.mktemp("sandbox")
+    sandbox.up(mode="api", directory=path)
+    yield path
+    sandbox.down(directory=path)
+
+
+@pytest.fixture(autouse=True)
+def state(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> SandboxState:
+    for name, value in sandbox.environment(directory=folder).items():
+        monkeypatch.setenv(name, value)
+    found = sandbox.status(directory=folder)
+    assert found is not None
+    return found
+
+
+def ask(**values: Any) -> dict[str, Check]:
+    return {check.name: check for check in check_account(load_config(values))}
+
+
+def statuses(checks: dict[str, Check]) -> set[str]:
+    return {check.status for check in checks.values()}
+
+
+def test_a_modest_request_is_fine() -> None:
+    checks = ask(instance_type="m7i-flex.large", region="eu-central-1")
+    assert statuses(checks) == {"ok"}
+
+
+def test_the_guides_type_is_warned_of() -> None:
+    checks = ask()
+    assert {name for name, check in checks.items() if check.status == "warn"} == {"memory", "cpu"}
+    assert "t3.medium" in checks["memory"].fix
+
+
+def test_the_checks_change_nothing() -> None:
+    ec2 = boto3.client("ec2", "eu-west-3")
+    before = ec2.describe_vpcs()["Vpcs"]
+    ask(region="eu-west-3")
+    assert ec2.describe_vpcs()["Vpcs"] == before
+
+
+def test_unknown_credentials_fail_and_nothing_more_is_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAIOSFODNN7EXAMPLE")
+    checks = ask()
+    assert checks["credentials"].status == "fail"
+    assert "aws configure" in checks["credentials"].fix
+    assert checks["vcpu quota"].status == "skipped"
+
+
+def test_a_region_that_does_not_exist_is_a_wrong_request() -> None:
+    region = ask(region="us-west-9")["region"]
+    assert (region.status, region.request, region.fix) == ("fail", True, "did you mean us-west-2?")
+
+
+def test_a_region_that_is_not_enabled_is_a_wrong_request() -> None:
+    region = ask(region="af-south-1")["region"]
+    assert (region.request, "enable-region" in region.fix) == (True, True)
+
+
+def test_a_type_that_the_region_lacks_is_a_wrong_request() -> None:
+    found = ask(instance_type="t9.huge")["instance_type"]
+    assert (found.status, found.request) == ("fail", True)
+
+
+def test_a_type_beyond_the_quota_names_the_quota() -> None:
+    found = ask(instance_type="m7i.16xlarge")["vcpu quota"]
+    assert (found.status, "L-1216C47A" in found.fix) == ("fail", True)
+
+
+def test_an_existing_vpc_has_to_exist() -> None:
+    found = ask(vpc_id="vpc-00000000")["vpc"]
+    assert (found.status, found.request) == ("fail", True)
+
+
+def test_a_full_set_of_vpcs_is_noticed() -> None:
+    ec2 = boto3.client("ec2", "eu-north-1")
+    while len(ec2.describe_vpcs()["Vpcs"]) < 5:
+        ec2.create_vpc(CidrBlock="10.0.0.0/16")
+    found = ask(region="eu-north-1")["vpc"]
+    assert (found.status, "vpc_id" in found.fix) == ("fail", True)
+
+
+def test_a_permission_that_is_missing_is_named(folder: Path) -> None:
+    sandbox.inject("CreateVpc", "unauthorized", directory=folder)
+    found = ask()["permissions"]
+    assert (found.status, "ec2:CreateVpc" in found.message) == ("fail", True)
+
+
+def test_quotas_that_may_not_be_read_are_only_warned_of(folder: Path) -> None:
+    sandbox.inject("GetServiceQuota", "unauthorized", count=3, directory=folder)
+    found = ask(instance_type="m7i-flex.large")
+    sandbox.clear_faults(directory=folder)
+    assert found["vcpu quota"].status == "warn"
+
+
+def test_all_wrong_parts_of_a_request_are_one_error() -> None:
+    error = find_mistakes(run_checks(load_config({"instance_type": "t9.huge", "ssh_key": "/nowhere"})))
+    assert error is not None
+    assert {mistake.field for mistake in error.mistakes} == {"instance_type", "ssh_key"}
+
+
+def test_a_door_open_to_the_world_is_warned_of() -> None:
+    checks = {check.name: check for check in run_checks(load_config({"allowed_cidrs": ["0.0.0.0/0"]}))}
+    assert checks["allowed_cidrs"].status == "warn"
+
+
+def test_the_doctor_asks_more_than_up_does() -> None:
+    config = load_config({})
+    names = [{check.name for check in run_checks(config, everything=every)} for every in (False, True)]
+    assert names[1] - names[0] == {"docker", "https out", "websockets out"}

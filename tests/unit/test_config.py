@@ -1,0 +1,148 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dstk_runner.config import load_config
+from dstk_runner.errors import ConfigError
+
+pytestmark = pytest.mark.usefixtures("home")
+
+
+def mistakes_of(values: Any, **options: Any) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(values, **options)
+    return [str(mistake) for mistake in caught.value.mistakes]
+
+
+def test_nothing_at_all_is_a_valid_request() -> None:
+    config = load_config()
+    assert (config.deployment, config.student, config.region) == ("dstk-ada", "ada", "us-west-2")
+
+
+def test_the_file_of_the_folder_is_read(home: Path) -> None:
+    (home / "dstk.yml").write_text("region: eu-west-1\n")
+    config = load_config()
+    assert (config.region, config.source) == ("eu-west-1", "dstk.yml")
+
+
+def test_the_environment_wins_over_the_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "dstk.yml").write_text("region: eu-west-1\n")
+    monkeypatch.setenv("DSTK_REGION", "eu-central-1")
+    assert load_config().region == "eu-central-1"
+
+
+def test_the_caller_wins_over_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSTK_VOLUME_SIZE", "40")
+    assert load_config(overrides={"volume_size": 50}).volume_size == 50
+
+
+def test_numbers_and_lists_of_the_environment_are_read_as_such(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSTK_VOLUME_SIZE", "40")
+    monkeypatch.setenv("DSTK_ALLOWED_CIDRS", "10.0.0.0/16, auto")
+    config = load_config()
+    assert (config.volume_size, config.allowed_cidrs) == (40, ("10.0.0.0/16", "auto"))
+
+
+def test_all_mistakes_are_named_at_once_by_line(home: Path) -> None:
+    (home / "dstk.yml").write_text("regoin: x\nvolume_size: 4\nregion: no\nvolume_size: 5\n")
+    assert mistakes_of("dstk.yml") == [
+        "dstk.yml:1: regoin: there is no such key (did you mean region?)",
+        "dstk.yml:2: volume_size: 4 is too small (write at least 8)",
+        "dstk.yml:3: region: expected text, got yes/no (put it in quotes)",
+        "dstk.yml:4: volume_size: the key stands already on line 2 (keep one of lines 2 and 4)",
+    ]
+
+
+def test_mistakes_of_several_layers_are_told_apart(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "dstk.yml").write_text("target: moon\n")
+    monkeypatch.setenv("DSTK_REGION", "nowhere")
+    places = [text.split(": ")[0] for text in mistakes_of(None, overrides={"instance_type": "big"}, as_flags=True)]
+    assert places == ["dstk.yml:1", "$DSTK_REGION", "--instance-type"]
+
+
+def test_a_mistyped_variable_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSTK_REGOIN", "eu-west-1")
+    assert mistakes_of(None) == ["$DSTK_REGOIN: there is no such key (did you mean DSTK_REGION?)"]
+
+
+def test_a_variable_that_resembles_no_key_is_somebody_elses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSTK_SANDBOX_DIR", "/somewhere")
+    assert load_config().region == "us-west-2"
+
+
+def test_a_named_file_that_is_missing_is_a_mistake() -> None:
+    assert "the file does not exist" in mistakes_of("other.yml")[0]
+
+
+def test_a_login_name_that_makes_no_valid_name_is_explained(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("USER", "-")
+    assert "computed from your login name: student" in mistakes_of(None)[0]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "words"),
+    [
+        ("deployment", "Has Spaces", "not a name"),
+        ("deployment", "a" * 41, "not a name"),
+        ("volume_size", True, "expected a whole number"),
+        ("volume_size", "30", "without quotes"),
+        ("volume_size", 20000, "write at most 16384"),
+        ("allowed_cidrs", [], "nobody could reach"),
+        ("allowed_cidrs", "auto", "[auto]"),
+        ("allowed_cidrs", ["10.0.0.1/8"], "write 10.0.0.0/8"),
+        ("allowed_cidrs", ["203.0.113.7"], "write 203.0.113.7/32"),
+        ("allowed_cidrs", ["everybody"], "not an IPv4 network"),
+        ("vpc_cidr", "10.0.0.0/30", "not /16 to /24"),
+        ("vpc_id", "my-vpc", "not the id of a VPC"),
+        ("notebook_port", 22, "taken by SSH"),
+        ("notebook_image", "Jupyter/Lab", "not the name of an image"),
+        ("swap_size", "much", "neither auto nor a number"),
+        ("swap_size", True, "neither auto nor a number"),
+        ("docker_source", "podman", "not one of"),
+        ("ssh_key", "", "the path is empty"),
+        ("student", 12, "put it in quotes"),
+    ],
+)
+def test_a_value_out_of_range_says_what_would_do(key: str, value: object, words: str) -> None:
+    [text] = mistakes_of({key: value})
+    assert text.startswith(f"argument: {key}: ")
+    assert words in text
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("notebook_image", "localhost:5000/a/b:tag"),
+        ("notebook_image", f"quay.io/jupyter/base-notebook@sha256:{'0' * 64}"),
+        ("region", "us-gov-west-1"),
+        ("instance_type", "m7i-flex.large"),
+        ("instance_type", "u-6tb1.metal"),
+        ("vpc_id", None),
+        ("swap_size", 0),
+        ("deployment", "auto"),
+    ],
+)
+def test_values_that_aws_takes_are_taken(key: str, value: object) -> None:
+    assert load_config({key: value}).chosen == {key}
+
+
+def test_ansible_is_told_what_was_set_and_nothing_else(home: Path) -> None:
+    assert load_config({"region": "eu-west-1", "target": "sandbox"}).extra_vars() == {
+        "dstk_region": "eu-west-1",
+        "dstk_deployment": "dstk-ada",
+        "dstk_student": "ada",
+        "dstk_state_dir": f"{home}/.local/share/dstk",
+        "dstk_config": "",
+    }
+
+
+def test_lists_reach_ansible_as_lists() -> None:
+    assert load_config({"allowed_cidrs": ["auto"]}).extra_vars()["dstk_allowed_cidrs"] == ["auto"]
+
+
+def test_what_was_chosen_can_be_loaded_again() -> None:
+    config = load_config({"region": "eu-west-1", "allowed_cidrs": ["10.0.0.0/16"]})
+    assert load_config(config.chosen_values()) == config
