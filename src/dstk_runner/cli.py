@@ -55,6 +55,9 @@ def run(arguments: list[str]) -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         answer = app(args=arguments, prog_name="dstk", standalone_mode=False)
+        if answer == Interrupted.exit_code:
+            # typer makes this of Ctrl-C, without a word
+            raise KeyboardInterrupt
         if not isinstance(answer, Answer):
             return int(answer or 0)
         if answer.as_json:
