@@ -62,6 +62,8 @@ class Reconciler:
         self._hosts = hosts
         self._after = after
         self._busy: set[str] = set()
+        #: Pending instances whose host was made or started; one that only exists may still have failed to start.
+        self._made: set[str] = set()
         self._failures: Counter[str] = Counter()
         self._ticks = 0
         self._ended = threading.Event()
@@ -108,7 +110,8 @@ class Reconciler:
         is_there = self._hosts.state(instance.id)
         with self._lock:
             if state == "pending":
-                if is_there in ("booting", "running"):
+                if is_there in ("booting", "running") and instance.id in self._made:
+                    self._made.discard(instance.id)
                     self._failures.pop(instance.id, None)
                     instance.settle_running()
                 else:
@@ -143,6 +146,7 @@ class Reconciler:
     def _ensure(self, instance: SandboxInstance) -> None:
         try:
             self._hosts.ensure(find_spec(instance))
+            self._made.add(instance.id)
         except Exception as error:  # whatever went wrong, the user must see it on the instance
             log.exception("no host for %s", instance.id)
             self._failures[instance.id] += 1

@@ -25,12 +25,13 @@ class ObedientHosts:
         self.states: dict[str, State] = {}
         self.specs: list[HostSpec] = []
         self.broken = False
+        self.after_ensure: State = "running"
 
     def ensure(self, spec: HostSpec) -> None:
         self.specs.append(spec)
         if self.broken:
             raise RuntimeError("no room on the disk")
-        self.states[spec.instance_id] = "running"
+        self.states[spec.instance_id] = self.after_ensure
 
     def state(self, instance_id: str) -> State:
         return self.states.get(instance_id, "absent")
@@ -78,10 +79,18 @@ def test_a_pending_instance_gets_a_host_and_runs(reconciler: Reconciler, hosts: 
 def test_a_host_that_still_boots_counts_as_running(
     reconciler: Reconciler, hosts: ObedientHosts, launch: Launch
 ) -> None:
+    hosts.after_ensure = "booting"
+    run(reconciler, launch())
+
+
+def test_a_host_that_was_made_but_did_not_start_does_not_count(
+    reconciler: Reconciler, hosts: ObedientHosts, launch: Launch
+) -> None:
+    hosts.broken = True
     instance = launch()
     hosts.states[instance.id] = "booting"
-    reconciler.tick()
-    assert instance.state == "running"
+    tick_until(reconciler, lambda: instance.state != "pending")
+    assert instance.state == "shutting-down"
 
 
 def test_a_stopped_instance_keeps_its_host(reconciler: Reconciler, hosts: ObedientHosts, launch: Launch) -> None:
