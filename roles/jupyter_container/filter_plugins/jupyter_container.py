@@ -19,6 +19,7 @@ _NOT_THERE = (
     "repository does not exist",
     "pull access denied",
     "unauthorized",
+    "no basic auth credentials",
     "name unknown",
     "invalid reference format",
     "no matching manifest",
