@@ -10,7 +10,6 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, contextmanager
-from fcntl import LOCK_EX, flock
 from importlib.resources import as_file, files
 from pathlib import Path
 
@@ -29,6 +28,7 @@ from dstk_runner.sandbox.packages import (
     run,
 )
 from dstk_runner.sandbox.trust import find_extra_certificates
+from dstk_runner.sandbox.turns import take_turn
 
 BASE = "dstk-sandbox-base"
 HOST = "dstk-sandbox-host"
@@ -109,7 +109,7 @@ def ensure_image(tag: str, build: Callable[[docker.DockerClient], None]) -> str:
     """Call `build` where the daemon has no image of this name, and return the name."""
     with closing(client(timeout=600)) as docker_client:
         if not has_image(docker_client, tag):
-            with _building():
+            with take_turn("images"):
                 if not has_image(docker_client, tag):
                     build(docker_client)
     return tag
@@ -137,11 +137,3 @@ def build_image(docker_client: docker.DockerClient, context: Path, tag: str, *, 
             f"the image {tag} could not be built: {error.msg}: {' / '.join([line for line in said if line][-4:])}",
             "check that this machine reaches its package archives (apt-get update), then run the command again",
         ) from error
-
-
-@contextmanager
-def _building() -> Iterator[None]:
-    """Let one process at a time build images on this machine; another waits and then finds them made."""
-    with Path(tempfile.gettempdir(), "dstk-sandbox-images.lock").open("a") as lock:
-        flock(lock, LOCK_EX)
-        yield

@@ -11,6 +11,7 @@ from docker.errors import APIError, NotFound
 from docker.types import IPAMConfig, IPAMPool
 
 from dstk_runner.sandbox.errors import SandboxError
+from dstk_runner.sandbox.turns import take_turn
 
 NAME = "dstk-sandbox"
 
@@ -33,20 +34,19 @@ class Network:
 
 def ensure_network(docker_client: docker.DockerClient) -> Network:
     """Make the network where it is missing, on the first subnet that is free, and describe it."""
-    found = find_network(docker_client)
-    if found:
-        return found
-    for subnet in SUBNETS:
-        try:
-            _create(docker_client, subnet)
-        except APIError as error:
-            if error.status_code == 409:  # made by another process in this moment
+    with take_turn("network"):
+        found = find_network(docker_client)
+        if found:
+            return found
+        for subnet in SUBNETS:
+            try:
+                _create(docker_client, subnet)
+            except APIError as error:
+                if not any(word in str(error) for word in _TAKEN):
+                    raise SandboxError(f"Docker refuses the sandbox's network: {error.explanation}") from error
+            else:
                 break
-            if not any(word in str(error) for word in _TAKEN):
-                raise SandboxError(f"Docker refuses the sandbox's network: {error.explanation}") from error
-        else:
-            break
-    found = find_network(docker_client)
+        found = find_network(docker_client)
     if not found:
         raise SandboxError(
             f"every subnet the sandbox tries is in use: {', '.join(SUBNETS)}",

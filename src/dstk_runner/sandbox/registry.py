@@ -23,6 +23,7 @@ from dstk_runner.sandbox.images import ensure_host_image
 from dstk_runner.sandbox.network import Network, ensure_network
 from dstk_runner.sandbox.notebook import ensure_notebook_image
 from dstk_runner.sandbox.packages import Progress
+from dstk_runner.sandbox.turns import take_turn
 
 NAME = "quay.io"
 
@@ -74,7 +75,7 @@ def ensure_registry(images: Sequence[str], on_progress: Progress) -> Registry:
     """
     notebook = ensure_notebook_image(on_progress)
     wanted = tuple(dict.fromkeys(image for image in images if image.startswith(f"{NAME}/")))
-    with closing(client(timeout=600)) as docker_client:
+    with take_turn("registry"), closing(client(timeout=600)) as docker_client:
         network = ensure_network(docker_client)
         authority = _ensure_server(docker_client, ensure_host_image(on_progress), network)
         registry = Registry(NAME, network.registry, authority, wanted)
