@@ -273,7 +273,7 @@ def open_session(config: Config, on_event: OnEvent | None = None) -> contextlib.
     return _opened(config, {}, on_event)
 
 
-def explain_failure(error: DstkError, *, stage: str = "request") -> tuple[Failure, ...]:
+def explain_failure(error: DstkError, *, stage: str) -> tuple[Failure, ...]:
     """Return an exception as the failures of a document; a wrong request has one for each mistake."""
     mistakes = getattr(error, "mistakes", ())
     if mistakes:

@@ -86,7 +86,8 @@ def _report(error: DstkError, *, as_json: bool, again: list[str]) -> int:
         error = Interrupted("Interrupted.", f"run `{command}` again: it goes on from where it was")
     _errors().print(display.render_error(error), soft_wrap=True)
     if as_json:
-        failures = [failure.to_json() for failure in api.explain_failure(error)]
+        stage = "request" if isinstance(error, ConfigError) else "dstk"
+        failures = [failure.to_json() for failure in api.explain_failure(error, stage=stage)]
         _print_json({"deployment": None, "region": None, "ok": False, "notebooks": [], "failures": failures})
     return error.exit_code
 
@@ -94,7 +95,8 @@ def _report(error: DstkError, *, as_json: bool, again: list[str]) -> int:
 def _keep_trace() -> DstkError:
     from dstk_runner.project import load_layers
 
-    path = Path(load_layers().computed(os.environ)["state_dir"]) / "crash.log"
+    folder = os.environ.get("DSTK_STATE_DIR") or load_layers().computed(os.environ)["state_dir"]
+    path = Path(folder).expanduser() / "crash.log"
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.write_text(traceback.format_exc(), encoding="utf-8")
     return DstkError(f"dstk itself failed: {sys.exc_info()[1]!r}", f"report it, with {path}")

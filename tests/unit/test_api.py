@@ -187,5 +187,5 @@ def test_logs_come_by_host_and_by_log(world: World) -> None:
 
 
 def test_an_error_without_mistakes_is_one_failure() -> None:
-    [failure] = api.explain_failure(RunError("it broke", "mend it"))
+    [failure] = api.explain_failure(RunError("it broke", "mend it"), stage="dstk")
     assert (failure.message, failure.fix) == ("it broke", "mend it")
