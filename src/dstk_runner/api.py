@@ -157,7 +157,7 @@ def read_logs(config: Request = None, *, lines: int = 100, on_event: OnEvent | N
         if not any(resource.kind == "instance" for resource in _find(wanted)):
             return found
         log = new_log(wanted, "logs")
-        result = _run("logs", wanted, on_event, log, extra={"dstk_log_lines": lines})
+        result = _run("logs", wanted, on_event, log, extra={"jupyter_container_log_lines": lines})
         rows: Mapping[str, Mapping[str, list[str]]] = result.stats.get("dstk_logs", {})
         hosts = {host: {name: tuple(texts) for name, texts in logs.items()} for host, logs in rows.items()}
         return replace(found, hosts=hosts, failures=_complete(wanted, result.failures, log))

@@ -103,7 +103,15 @@ def _keep_trace() -> DstkError:
 
 
 def _errors() -> Console:
-    return Console(stderr=True, highlight=False)
+    return _open_console(stderr=True)
+
+
+def _open_console(*, stderr: bool) -> Console:
+    console = Console(stderr=stderr, highlight=False)
+    if not console.is_terminal:
+        # what is piped is not cut to the width of a screen
+        console.width = 250
+    return console
 
 
 def _tell(message: str) -> None:
@@ -111,9 +119,7 @@ def _tell(message: str) -> None:
 
 
 def _print(renderable: RenderableType) -> None:
-    console = Console(highlight=False)
-    # what is piped is not cut to the width of a screen
-    console.print(renderable, soft_wrap=not console.is_terminal)
+    _open_console(stderr=False).print(renderable)
 
 
 def _print_json(document: Any) -> None:

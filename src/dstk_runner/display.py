@@ -54,7 +54,7 @@ def render_deployment(deployment: Deployment) -> RenderableType:
     table = _make_table("student", "link", "password", "state")
     for notebook in deployment.notebooks:
         state = Text(notebook.state, style=_STATES.get(notebook.state, "red"))
-        table.add_row(notebook.student, _whole(notebook.url), _whole(notebook.password or "?"), state)
+        table.add_row(notebook.student, notebook.url, notebook.password or "?", state)
     return table
 
 
@@ -105,7 +105,7 @@ def render_resources(resources: Iterable[Resource]) -> RenderableType:
     """Show what is there, with what costs money marked."""
     table = _make_table("kind", "id", "name", "state", "")
     for item in resources:
-        table.add_row(item.kind, _whole(item.id), item.name, item.state, "costs money" if item.billed else "")
+        table.add_row(item.kind, item.id, item.name, item.state, "costs money" if item.billed else "")
     return table
 
 
@@ -115,10 +115,10 @@ def render_receipt(receipt: Receipt) -> RenderableType:
         return Text(f"Nothing of {receipt.deployment} is in {receipt.region}.")
     table = _make_table("kind", "id", "name", "")
     for item in receipt.gone:
-        table.add_row(item.kind, _whole(item.id), item.name, Text("gone", style="green"))
+        table.add_row(item.kind, item.id, item.name, Text("gone", style="green"))
     for item in receipt.left:
         words = "still there, costs money" if item.billed else "still there, costs nothing"
-        table.add_row(item.kind, _whole(item.id), item.name, Text(words, style="red" if item.billed else "yellow"))
+        table.add_row(item.kind, item.id, item.name, Text(words, style="red" if item.billed else "yellow"))
     verdict = "Nothing is left." if not receipt.left else "Run `dstk destroy` again for what is left."
     return Group(table, Text(verdict))
 
@@ -143,10 +143,6 @@ def render_logs(logs: Logs) -> RenderableType:
 def _make_table(*columns: str) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for column in columns:
-        table.add_column(column)
+        # what is to be copied stays in one piece, however narrow the screen
+        table.add_column(column, no_wrap=column in ("id", "link", "password"), overflow="fold")
     return table
-
-
-def _whole(text: str) -> Text:
-    """Return what is to be copied in one piece, however narrow the screen."""
-    return Text(text, no_wrap=True, overflow="ignore")

@@ -76,7 +76,7 @@ def _find_kind(client: Any, kind: _Kind, deployment: str) -> list[Resource]:
 
 def _read_row(kind: _Kind, row: Mapping[str, Any]) -> Resource:
     tags = {tag["Key"]: tag["Value"] for tag in row.get("Tags") or row.get("TagSet") or ()}
-    name = row.get("KeyName") or tags.get("Name") or row.get("GroupName") or ""
+    name = tags.get("Name") or row.get("GroupName") or (row.get("KeyName") if kind.name == "key pair" else "") or ""
     return Resource(kind=kind.name, id=row[kind.id], name=name, state=_state(row), billed=kind.billed)
 
 

@@ -183,7 +183,7 @@ def test_logs_come_by_host_and_by_log(world: World) -> None:
     world.result = PlaybookResult(rc=0, stats={"dstk_logs": {"i-1": {"container": ["hello"], "pull": []}}})
     logs = api.read_logs(lines=7)
     assert logs.hosts == {"i-1": {"container": ("hello",), "pull": ()}}
-    assert world.ran[0][1]["extra_vars"]["dstk_log_lines"] == 7
+    assert world.ran[0][1]["extra_vars"]["jupyter_container_log_lines"] == 7
 
 
 def test_an_error_without_mistakes_is_one_failure() -> None:
