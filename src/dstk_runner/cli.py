@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import shlex
 import signal
 import sys
 import traceback
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -140,12 +138,6 @@ def _finish(request: Request, result: Any, picture: RenderableType) -> NoReturn:
     raise typer.Exit(0 if result.ok else 1)
 
 
-@contextlib.contextmanager
-def _progress() -> Iterator[Progress]:
-    with Progress(_errors()) as progress:
-        yield progress
-
-
 def _confirm(question: str) -> None:
     """Ask on the terminal; where nobody can answer, that is a wrong request."""
     if not sys.stdin.isatty():
@@ -191,7 +183,7 @@ def init(
 def plan(request: Request) -> None:
     """Show what `up` would make; change nothing."""
     config = request.load()
-    with _progress() as progress:
+    with Progress(_errors()) as progress:
         result = api.plan(config, on_event=progress)
     _finish(request, result, display.render_plan(result))
 
@@ -204,7 +196,7 @@ def up(request: Request, yes: Yes = False) -> None:
     if config.target == "aws" and not yes:
         _errors().print(display.render_request(config), soft_wrap=True)
         _confirm("Make it?")
-    with _progress() as progress:
+    with Progress(_errors()) as progress:
         result = api.deploy(config, on_event=progress)
     _finish(request, result, display.render_deployment(result))
 
@@ -214,7 +206,7 @@ def up(request: Request, yes: Yes = False) -> None:
 def status(request: Request) -> None:
     """Show the deployment as it is."""
     config = request.load()
-    with _progress() as progress:
+    with Progress(_errors()) as progress:
         result = api.status(config, on_event=progress)
     _finish(request, result, display.render_deployment(result))
 
@@ -224,7 +216,7 @@ def status(request: Request) -> None:
 def open_notebook(request: Request) -> None:
     """Open the notebook in a browser, and show how to log in."""
     config = request.load()
-    with _progress() as progress:
+    with Progress(_errors()) as progress:
         result = api.status(config, on_event=progress)
     student = _find_student(config)
     ready = [book for book in result.notebooks if book.state == "ready" and student in (None, book.student)]
@@ -267,7 +259,7 @@ def logs(
 ) -> None:
     """Show the notebooks' logs, and name those of dstk's own runs."""
     config = request.load()
-    with _progress() as progress:
+    with Progress(_errors()) as progress:
         result = api.read_logs(config, lines=lines, on_event=progress)
     _finish(request, result, display.render_logs(result))
 
@@ -282,7 +274,7 @@ def destroy(request: Request, yes: Yes = False) -> None:
         _errors().print(display.render_resources(found))
         if found:
             _confirm(f"Delete these {len(found)}, and all that is in the notebooks?")
-    with _progress() as progress:
+    with Progress(_errors()) as progress:
         result = api.destroy(config, on_event=progress)
     _finish(request, result, display.render_receipt(result))
 
@@ -292,7 +284,7 @@ def destroy(request: Request, yes: Yes = False) -> None:
 def doctor(request: Request) -> None:
     """Check all that a deployment needs, each with its remedy."""
     config = request.load()
-    with _progress() as progress:
+    with Progress(_errors()) as progress:
         checks = api.doctor(config, on_event=progress)
     failed = any(check.status == "fail" for check in checks)
     if request.as_json:
