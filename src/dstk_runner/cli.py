@@ -271,8 +271,10 @@ def destroy(request: Request, yes: Yes = False) -> None:
     config = request.load()
     if not yes:
         found = api.find_deployed(config)
-        _errors().print(display.render_resources(found))
         if found:
+            _errors().print(display.render_resources(found))
+        # a script without --yes is wrong on the day on which there is nothing, too
+        if found or not sys.stdin.isatty():
             _confirm(f"Delete these {len(found)}, and all that is in the notebooks?")
     with Progress(_errors()) as progress:
         result = api.destroy(config, on_event=progress)
