@@ -22,7 +22,6 @@ class Event:
 
     stage: str
     host: str | None = None
-    student: str | None = None
     task: str | None = None
     status: Status = "started"
     elapsed: float = 0.0
