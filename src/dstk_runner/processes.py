@@ -34,14 +34,18 @@ def end_processes(run: str, *, grace: float = 5.0) -> None:
     """End every process of a run: asked first, and after `grace` seconds made to."""
     deadline = time.monotonic() + grace
     asked: set[int] = set()
+    empty = 0
+    # a process that is just being replaced by another program shows no environment: two empty looks are one answer;
     # one that the kernel itself does not let go of is not waited for
-    while (alive := find_processes(run)) and time.monotonic() < deadline + 5:
+    while empty < 2 and time.monotonic() < deadline + 5:
+        alive = find_processes(run)
+        empty = 0 if alive else empty + 1
         if time.monotonic() < deadline:
             _send(alive - asked, signal.SIGTERM)
             asked |= alive
         else:
             _send(alive, signal.SIGKILL)
-        time.sleep(0.05)
+        time.sleep(0.03)
 
 
 @contextlib.contextmanager

@@ -37,6 +37,7 @@ class Recorder:
     _stage: str = ""
     _last: dict[str, Failure] = field(default_factory=dict)
     _failed: set[str] | None = None
+    _items: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _complaints: list[str] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
 
@@ -51,6 +52,9 @@ class Recorder:
             self.unmatched.append(self._stage)
         elif kind == "playbook_on_stats":
             self._close(data)
+        elif kind == "runner_item_on_failed":
+            # the loop's own result says no more than that one of them failed
+            self._items[str(data.get("host", ""))] = data.get("res") or {}
         elif kind in _RESULTS:
             return self._record_result(_RESULTS[kind], data)
         return None
@@ -72,8 +76,7 @@ class Recorder:
         result = data.get("res") or {}
         message = ""
         if status in ("failed", "unreachable"):
-            text = _find_text(result)
-            message, fix = parse_message(text)
+            message, fix = parse_message(_find_text(self._items.get(host, result) if "results" in result else result))
             if data.get("ignore_errors"):
                 status = "ok"
             else:
@@ -112,9 +115,6 @@ class Recorder:
 
 def _find_text(result: Mapping[str, Any]) -> str:
     """Return the words in a failed result that say most."""
-    for item in result.get("results") or ():
-        if isinstance(item, Mapping) and (item.get("failed") or item.get("unreachable")):
-            return _find_text(item)
     if "censored" in result:
         return "its output is hidden because it holds a secret"
     message = result.get("msg", "")
