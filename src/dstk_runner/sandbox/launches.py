@@ -58,6 +58,8 @@ class Launches(MachineImages):
             raise EC2ClientError("InvalidKeyPair.NotFound", message)
         if image is not None:
             kwargs["block_device_mappings"] = _complete_mappings(kwargs.get("block_device_mappings") or [], image)
+        if not kwargs.get("subnet_id") and not kwargs.get("nics"):
+            kwargs["subnet_id"] = self._find_default_subnet(kwargs["instance_type"], kwargs.get("placement"))
         self._check_groups(kwargs.get("security_group_ids") or [], kwargs.get("subnet_id"))
         count = self._grant_instances(kwargs["instance_type"], count, int(call.params.get("MaxCount", count)))
         try:
@@ -134,6 +136,12 @@ class Launches(MachineImages):
                 "'describe-images' to discover the architecture of the instance type or AMI."
             )
             raise EC2ClientError("InvalidParameterValue", message)
+
+    def _find_default_subnet(self, instance_type: str, zone: str | None) -> str | None:
+        """Return the default subnet of a zone: the one asked for, else the first that offers the type."""
+        subnets = self.get_default_subnets()
+        zones = [zone] if zone else find_zones(self.region_name, instance_type)
+        return next((subnets[name].id for name in zones if name in subnets), None)
 
     def _check_groups(self, group_ids: list[str], subnet_id: str | None) -> None:
         if subnet_id is None:

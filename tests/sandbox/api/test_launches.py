@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import ipaddress
 from uuid import uuid4
 
 import pytest
@@ -85,6 +86,13 @@ def as_many_as_possible_are_launched(aws: Aws) -> None:
     assert len(launched) == 3, f"{len(launched)} instances"
 
 
+def a_launch_without_subnet_is_in_the_default_one(aws: Aws) -> None:
+    instance = aws.instance(aws.launch())
+    (subnet,) = aws.ec2.describe_subnets(SubnetIds=[instance["SubnetId"]])["Subnets"]
+    private = ipaddress.ip_address(instance["PrivateIpAddress"])
+    assert private in ipaddress.ip_network(subnet["CidrBlock"]), instance["PrivateIpAddress"]
+
+
 def canonical_publishes_ubuntu_images(aws: Aws) -> None:
     found = aws.ec2.describe_images(
         Owners=["099720109477"],
@@ -110,6 +118,7 @@ PROMISES = (
     a_volume_smaller_than_its_image_is_refused,
     a_group_of_another_network_is_refused,
     as_many_as_possible_are_launched,
+    a_launch_without_subnet_is_in_the_default_one,
     canonical_publishes_ubuntu_images,
 )
 
