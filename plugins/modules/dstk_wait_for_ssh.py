@@ -17,6 +17,7 @@ description:
   - Asks once a second until an SSH server greets.
   - M(ansible.builtin.wait_for) gives up where a connection is reset, which is what a machine does whose SSH server is
     about to start.
+  - In check mode nothing is asked, for nothing was started.
 options:
   host:
     description: The address.
@@ -73,6 +74,8 @@ def main() -> None:
         supports_check_mode=True,
     )
     host, port, timeout = (module.params[name] for name in ("host", "port", "timeout"))
+    if module.check_mode:
+        module.exit_json(changed=False, elapsed=0.0)
     started = time.monotonic()
     while reason := find_obstacle(host, port):
         elapsed = time.monotonic() - started
