@@ -22,6 +22,7 @@ from dstk_runner.sandbox.network import Network, ensure_network, find_nameserver
 from dstk_runner.sandbox.packages import Progress
 from dstk_runner.sandbox.registry import NAME as REGISTRY
 from dstk_runner.sandbox.registry import find_authority, remove_registry
+from dstk_runner.sandbox.turns import Share
 
 LABEL = "dstk.sandbox"
 PREFIX = "dstk-"
@@ -47,6 +48,7 @@ class HostDriver:
         """Take the sandbox's folder, which marks its containers as its own."""
         self._label = find_label(folder)
         self._on_progress = on_progress
+        self._share = Share()
         self._client = client(timeout=120)
         self._lock = threading.Lock()
         self._looked_at = 0.0
@@ -56,6 +58,7 @@ class HostDriver:
     def close(self) -> None:
         """Let go of the connection to Docker; the containers stay."""
         self._client.close()
+        self._share.close()
 
     def ensure(self, spec: HostSpec) -> None:
         """Create the instance where it is absent, and start it where it is not running."""
@@ -110,15 +113,16 @@ class HostDriver:
         return set(self._look(fresh=True))
 
     def remove_all(self) -> None:
-        """Remove all instances of this sandbox; after the last of any sandbox, the registry and the network too."""
+        """Remove all instances of this sandbox; where no other sandbox is left, the registry and the network too."""
         for instance_id in self.instance_ids():
             self.remove(instance_id)
         # volumes whose container went away by other hands
         for volume in self._client.api.volumes(filters={"label": f"{LABEL}={self._label}"})["Volumes"] or ():
             self._client.api.remove_volume(volume["Name"], force=True)
-        if not self._client.api.containers(all=True, quiet=True, filters={"label": LABEL}):
-            remove_registry(self._client)
-            remove_network(self._client)
+        with self._share.as_the_last() as is_last:
+            if is_last and not self._client.api.containers(all=True, quiet=True, filters={"label": LABEL}):
+                remove_registry(self._client)
+                remove_network(self._client)
 
     def _create(self, spec: HostSpec, image: str, network: Network) -> None:
         name = find_name(spec.instance_id)

@@ -6,6 +6,7 @@ Each is tagged with a hash of its recipe, so what is there and right is never bu
 from __future__ import annotations
 
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -36,12 +37,21 @@ HOST = "dstk-sandbox-host"
 #: In every image; python3 because Ansible and Jupyter both need it, the rest is the smallest system with apt.
 BASE_PACKAGES = ("python3", "ca-certificates")
 
+#: Left out of every package, as in the slim images of Docker Hub: each machine pulls, and each disk holds, what is in.
+LEFT_OUT = ("/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/man/*")
+
+#: Marks the stages of a build that are of no use once it is done.
+_STAGE = "dstk.sandbox.stage"
+
+#: Docker hands these to a build and keeps them out of the image and its history.
+_PROXIES = ("http_proxy", "https_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
+
 
 def ensure_base_image(on_progress: Progress) -> str:
     """Make the image all others start from, out of this machine's package archives, and return its name."""
     distribution = find_distribution()
     archives, options = find_archives(distribution), find_apt_options()
-    tag = f"{BASE}:{find_hash([distribution.codename, *archives, *options, *BASE_PACKAGES])}"
+    tag = f"{BASE}:{find_hash([distribution.codename, *archives, *options, *BASE_PACKAGES, *LEFT_OUT])}"
 
     def build(docker_client: docker.DockerClient) -> None:
         ensure_packages(("mmdebstrap",), why="it makes the machines' root file system", on_progress=on_progress)
@@ -49,11 +59,10 @@ def ensure_base_image(on_progress: Progress) -> str:
         with tempfile.TemporaryDirectory(prefix="dstk-base-") as folder:
             root, sources = Path(folder, "root.tar"), Path(folder, "machine.list")
             sources.write_text("".join(f"{line}\n" for line in archives), encoding="utf-8")
-            apt_options = [f"--aptopt={option}" for option in options]
-            include = f"--include={','.join(BASE_PACKAGES)}"
-            run(
-                "mmdebstrap", "--variant=minbase", include, *apt_options, distribution.codename, str(root), str(sources)
-            )
+            arguments = ["--variant=minbase", f"--include={','.join(BASE_PACKAGES)}"]
+            arguments += [f"--aptopt={option}" for option in options]
+            arguments += [f"--dpkgopt=path-exclude={path}" for path in LEFT_OUT]
+            run("mmdebstrap", *arguments, distribution.codename, str(root), str(sources))
             repository, _, version = tag.partition(":")
             docker_client.api.import_image_from_file(str(root), repository=repository, tag=version)
 
@@ -126,11 +135,13 @@ def has_image(docker_client: docker.DockerClient, tag: str) -> bool:
 
 def build_image(docker_client: docker.DockerClient, context: Path, tag: str, *, arguments: Mapping[str, str]) -> None:
     """Build a context with the daemon's own builder, on the machine's network."""
+    proxies = {name: os.environ[name] for name in _PROXIES if name in os.environ}
     try:
         # the machine's network, because its proxy may listen on loopback
         docker_client.images.build(
-            path=str(context), tag=tag, buildargs=dict(arguments), network_mode="host", rm=True, forcerm=True
+            path=str(context), tag=tag, buildargs={**proxies, **arguments}, network_mode="host", rm=True, forcerm=True
         )
+        docker_client.images.prune({"dangling": True, "label": _STAGE})
     except BuildError as error:
         said = [str(entry.get("stream", entry.get("error", ""))).strip() for entry in error.build_log]
         raise SandboxError(

@@ -21,6 +21,7 @@ NOTEBOOK = "dstk-sandbox-notebook"
 #: Images of the same family and contract, so that a file that names one of them can be rehearsed too.
 SIBLINGS = ("minimal-notebook", "scipy-notebook")
 
+_PIP_KEYS = ("index-url", "extra-index-url", "trusted-host")
 _BUNDLE = "/tmp/build/machine.pem"  # noqa: S108 - inside the build, where nobody else is
 
 
@@ -29,14 +30,14 @@ def ensure_notebook_image(on_progress: Progress) -> str:
     base = ensure_base_image(on_progress)
     with recipe("notebook") as folder:
         tag = f"{NOTEBOOK}:{find_hash([base, *read_recipe(folder)])}"
-        bundle = find_bundle()
-        (folder / "machine.pem").write_bytes(bundle.read_bytes() if bundle else b"")
 
         def build(docker_client: docker.DockerClient) -> None:
             on_progress("Building the stand-in for the notebook image")
-            settings = find_pip_settings(os.environ, read_pip_config(), has_bundle=bundle is not None)
-            joined = " ".join(f"{name}={value}" for name, value in settings.items())
-            build_image(docker_client, folder, tag, arguments={"BASE": base, "PIP_SETTINGS": joined})
+            bundle = find_bundle()
+            (folder / "machine.pem").write_bytes(bundle.read_bytes() if bundle else b"")
+            settings = find_pip_settings(os.environ, read_pip_config(), certificates=_BUNDLE if bundle else None)
+            (folder / "pip.conf").write_text(settings, encoding="utf-8")
+            build_image(docker_client, folder, tag, arguments={"BASE": base})
 
         return ensure_image(tag, build)
 
@@ -48,31 +49,30 @@ def find_public_images() -> tuple[str, ...]:
     return (default, *(f"{path.rpartition('/')[0]}/{sibling}:{tag}" for sibling in SIBLINGS))
 
 
-def find_pip_settings(environ: Mapping[str, str], config: str, *, has_bundle: bool) -> dict[str, str]:
-    """Return the variables with which pip in a build finds the index this machine uses.
+def find_pip_settings(environ: Mapping[str, str], config: str, *, certificates: str | None) -> str:
+    """Return a pip.conf with which pip in a build finds the indexes this machine uses.
 
     Args:
-        environ: this process's environment; its PIP_INDEX_URL and its like and its proxies count.
-        config: what `pip config list` printed, `global.index-url='…'` a line; weaker than the environment.
-        has_bundle: the build has this machine's CA bundle.
+        environ: this process's environment; its PIP_INDEX_URL and its like are stronger than the files.
+        config: what `pip config list` printed, `global.index-url='…'` a line.
+        certificates: where the build has this machine's CA bundle, if it has one.
     """
-    wanted = ("index-url", "extra-index-url", "trusted-host")
-    settings = {}
+    found = {}
     for line in config.splitlines():
         name, _, value = line.partition("=")
         section, _, key = name.partition(".")
-        if section in ("global", "install") and key in wanted:
-            settings[f"PIP_{key.replace('-', '_').upper()}"] = " ".join(shlex.split(value))
-    for name in (f"PIP_{key.replace('-', '_').upper()}" for key in wanted):
-        if name in environ:
-            settings[name] = environ[name]
-    # a folder of this machine is not there in a build
-    settings = {name: value for name, value in settings.items() if "file:" not in value and " " not in value}
-    proxies = ("http_proxy", "https_proxy", "no_proxy")
-    settings |= {name: environ[name] for name in (*proxies, *map(str.upper, proxies)) if name in environ}
-    if has_bundle:
-        settings["PIP_CERT"] = _BUNDLE
-    return settings
+        if section in ("global", "install") and key in _PIP_KEYS:
+            found[key] = " ".join(shlex.split(value))
+    variables = {key: f"PIP_{key.replace('-', '_').upper()}" for key in _PIP_KEYS}
+    found |= {key: environ[name] for key, name in variables.items() if name in environ}
+    lines = ["[global]"]
+    for key, value in found.items():
+        # a folder of this machine is not there in a build
+        if there := [word for word in value.split() if not word.startswith("file:")]:
+            lines.append(f"{key} = {' '.join(there)}")
+    if certificates:
+        lines.append(f"cert = {certificates}")
+    return "\n".join(lines) + "\n"
 
 
 def read_pip_config() -> str:

@@ -25,6 +25,7 @@ from dstk_runner.sandbox.state import (
     is_server,
     parse_mode,
 )
+from dstk_runner.sandbox.turns import Share
 
 Progress = Callable[[str], None]
 
@@ -83,9 +84,11 @@ def up(
                 "end it first, with all that is in it: dstk sandbox down",
             )
         mode = state.mode if state is not None else wanted or "hosts"
-        if mode == "hosts":
-            _ensure_machines(notebook_images, say)
-        return state if state is not None and _answers(state) else _start(folder, mode, port, say)
+        # until the server uses it itself, no sandbox that ends may take the registry away
+        with closing(Share()):
+            if mode == "hosts":
+                _ensure_machines(notebook_images, say)
+            return state if state is not None and _answers(state) else _start(folder, mode, port, say)
 
 
 def status(*, directory: str | os.PathLike[str] | None = None) -> SandboxState | None:
