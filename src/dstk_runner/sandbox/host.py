@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-State = Literal["absent", "booting", "running", "exited"]
+#: One that is rebooting has ended by its own `reboot` and waits to be started again.
+State = Literal["absent", "booting", "running", "exited", "rebooting"]
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,9 @@ STORES = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
 #: How long an instance may take to shut down before it is ended by force, in seconds.
 STOP_TIMEOUT = 20
 
+#: How Docker tells of a container in which `reboot` was called: the kernel ends its first process with SIGHUP.
+_REBOOTED = "Exited (129)"
+
 #: How long one look at the daemon's list of containers is good for; a loop asks for every instance at once.
 _LOOK_SECONDS = 0.2
 
@@ -78,6 +81,8 @@ class HostDriver:
             return "absent"
         if container["State"] != "running":
             self._answered.discard(instance_id)
+            if container["Status"].startswith(_REBOOTED):
+                return "rebooting"
             return "exited" if container["State"] in ("exited", "dead") else "booting"
         if instance_id not in self._answered:
             address = _address(container)

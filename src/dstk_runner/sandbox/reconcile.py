@@ -28,6 +28,8 @@ TRIES = 3
 #: How long AWS tells of an instance that has ended.
 MEMORY = timedelta(hours=1)
 WORKERS = 8
+#: States of a host that somebody has to do something about while its instance runs.
+ENDED = ("exited", "rebooting", "absent")
 
 log = logging.getLogger(__name__)
 
@@ -117,7 +119,7 @@ class Reconciler:
                 else:
                     self._submit(instance.id, partial(self._ensure, instance))
             elif state == "stopping":
-                if is_there in ("exited", "absent"):
+                if is_there in ("exited", "rebooting", "absent"):
                     instance.settle_stopped()
                 else:
                     self._submit(instance.id, partial(self._hosts.stop, instance.id))
@@ -132,11 +134,13 @@ class Reconciler:
         if instance.reboot_wanted:
             instance.reboot_wanted = False
             self._submit(instance.id, partial(self._restart, instance))
-        elif self._ticks % LOOK == 0 and (state := self._hosts.state(instance.id)) in ("exited", "absent"):
+        elif self._ticks % LOOK == 0 and (state := self._hosts.state(instance.id)) in ENDED:
             with self._lock:
                 if instance.state != "running":
                     return
-                if state == "exited":
+                if state == "rebooting":
+                    self._submit(instance.id, partial(self._ensure, instance))
+                elif state == "exited":
                     log.info("%s shut itself down", instance.id)
                     instance.shut_down_from_within()
                 else:

@@ -125,6 +125,15 @@ def test_an_instance_terminated_while_pending_ends(
     assert hosts.states == {}
 
 
+def test_a_host_that_reboots_itself_is_started_again(
+    reconciler: Reconciler, hosts: ObedientHosts, launch: Launch
+) -> None:
+    instance = run(reconciler, launch())
+    hosts.states[instance.id] = "rebooting"
+    tick_until(reconciler, lambda: hosts.states[instance.id] == "running")
+    assert instance.state == "running"
+
+
 def test_a_guest_that_powers_off_is_stopped(reconciler: Reconciler, hosts: ObedientHosts, launch: Launch) -> None:
     instance = run(reconciler, launch())
     hosts.states[instance.id] = "exited"
