@@ -16,5 +16,4 @@ class HostSpec:
     instance_id: str
     public_keys: tuple[str, ...]
     hostname: str
-    user: str = "ubuntu"
     user_data: str = ""
