@@ -29,7 +29,7 @@ MAKING = (
     "RunInstances",
 )
 #: Tasks of the host's side before whose end the run is killed, by what their progress lines say.
-CONFIGURING = ("Docker Engine is installed", "image is pulled", "container is running")
+CONFIGURING = ("Docker Engine is installed", "image is pulled", "container runs")
 #: What one notebook needs, and no more; a subnet stands in each zone that offers the type.
 ONE_OF_EACH = {
     "instance": 1,
