@@ -66,7 +66,7 @@ def test_the_instance_is_as_the_file_asks(deployed: dict[str, Any], api: Api) ->
     assert instance["InstanceType"] == "t2.micro"
     assert instance["MetadataOptions"]["HttpTokens"] == "required"
     assert (volume["Size"], volume["VolumeType"], volume["Encrypted"]) == (30, "gp3", True)
-    assert volume["Attachments"][0]["DeleteOnTermination"] is True
+    assert instance["BlockDeviceMappings"][0]["Ebs"]["DeleteOnTermination"] is True
 
 
 def test_only_the_caller_may_come_in(deployed: dict[str, Any], api: Api) -> None:

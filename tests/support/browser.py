@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, expect, sync_playwright
 
 #: Quiet starts: no calls home, no sandbox of Chromium's own (root cannot have it).
 FLAGS = [
@@ -44,9 +44,12 @@ def log_in(page: Page, url: str, password: str) -> None:
 def run_plot(page: Page) -> tuple[int, int]:
     """Run a cell that plots in a new Python notebook of JupyterLab; say the size of the picture in pixels."""
     page.locator(".jp-LauncherCard[data-category=Notebook]").first.click(timeout=60_000)
-    page.locator(".jp-Notebook .cm-content").first.click(timeout=60_000)
+    page.locator(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
+    cell = page.locator(".jp-NotebookPanel .jp-CodeCell .cm-content").first
+    cell.click()
     page.keyboard.insert_text(PLOT)
-    page.keyboard.press("Shift+Enter")
+    expect(cell).to_have_text(PLOT)
+    cell.press("Shift+Enter")
     picture = page.locator(".jp-OutputArea-output img").first
     picture.wait_for(timeout=120_000)
     box = picture.bounding_box()
