@@ -11,17 +11,14 @@ from __future__ import annotations
 from dstk_runner._version import __version__
 from dstk_runner.api import deploy, destroy, doctor, plan, status
 from dstk_runner.config import Config, load_config
-from dstk_runner.errors import BusyError, ConfigError, CredentialsError, DstkError, Interrupted, Mistake, RunError
+from dstk_runner.errors import ConfigError, DstkError, Interrupted, Mistake
 from dstk_runner.events import Event
-from dstk_runner.results import Change, Check, Deployment, Failure, Notebook, Plan, Receipt, Resource
+from dstk_runner.results import Check, Deployment, Failure, Notebook, Plan, Receipt, Resource
 
 __all__ = [
-    "BusyError",
-    "Change",
     "Check",
     "Config",
     "ConfigError",
-    "CredentialsError",
     "Deployment",
     "DstkError",
     "Event",
@@ -32,7 +29,6 @@ __all__ = [
     "Plan",
     "Receipt",
     "Resource",
-    "RunError",
     "__version__",
     "deploy",
     "destroy",

@@ -51,7 +51,7 @@ def notebook(folder: Path, *, state: str = "ready") -> dict[str, dict[str, str]]
 
 
 def test_the_public_names_are_few_and_there() -> None:
-    assert len(dstk_runner.__all__) < 30
+    assert len(dstk_runner.__all__) <= 20
     assert all(hasattr(dstk_runner, name) for name in dstk_runner.__all__)
 
 
