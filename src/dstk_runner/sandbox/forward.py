@@ -158,8 +158,10 @@ class Forwarder:
     async def _shut(self, place: tuple[str, int]) -> None:
         door = self._doors.pop(place)
         door.server.close()
-        for task in door.connections:
+        connections = tuple(door.connections)
+        for task in connections:
             task.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
         if door.around:
             await asyncio.to_thread(_iptables, "--delete", *door.around)
 

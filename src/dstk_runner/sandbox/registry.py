@@ -19,7 +19,7 @@ from dstk_runner.sandbox.archive import File, Folder, find_file, put_files
 from dstk_runner.sandbox.certificates import issue_certificate
 from dstk_runner.sandbox.engine import client
 from dstk_runner.sandbox.errors import SandboxError
-from dstk_runner.sandbox.images import ensure_host_image
+from dstk_runner.sandbox.images import ensure_host_image, find_hash
 from dstk_runner.sandbox.network import Network, ensure_network
 from dstk_runner.sandbox.notebook import ensure_notebook_image
 from dstk_runner.sandbox.packages import Progress
@@ -43,7 +43,7 @@ _SERVE = (
     "dpkg-deb -x /opt/registry/*.deb /opt/registry/root && exec /opt/registry/root/usr/bin/docker-registry serve "
     + _CONFIG
 )
-_PLACE = "dstk.sandbox.registry"
+_RECIPE = "dstk.sandbox.registry"
 _MANIFESTS = "application/vnd.docker.distribution.manifest.v2+json, application/vnd.oci.image.manifest.v1+json"
 #: The registry is on this machine, wherever a proxy may be.
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
@@ -51,6 +51,18 @@ _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 #: The Docker daemon takes a registry on loopback without TLS, so that pushing changes nothing in its configuration.
 _LOOPBACK = "127.0.0.1"
 _WRITER_PORT = 5000
+
+_COMMON = {"version": 0.1, "log": {"level": "warn", "accesslog": {"disabled": True}}}
+_FILES = {"filesystem": {"rootdirectory": _STORE}}
+#: As on quay.io, machines pull and do not push.
+_SERVER_CONFIG = json.dumps(
+    _COMMON
+    | {
+        "storage": {**_FILES, "maintenance": {"readonly": {"enabled": True}}},
+        "http": {"addr": ":443", "tls": {"certificate": f"{_TLS}/server.crt", "key": f"{_TLS}/server.key"}},
+    }
+)
+_WRITER_CONFIG = json.dumps(_COMMON | {"storage": _FILES, "http": {"addr": f":{_WRITER_PORT}"}})
 
 
 @dataclass(frozen=True)
@@ -113,9 +125,9 @@ def _ensure_server(docker_client: docker.DockerClient, image: str, network: Netw
     """Start the registry where it does not run, and return its authority."""
     try:
         container = docker_client.containers.get(CONTAINER)
-        if container.labels.get(_PLACE) != network.registry:
+        if container.labels.get(_RECIPE) != _find_recipe(network):
             container.remove(force=True)
-            raise NotFound("on another network than the machines")
+            raise NotFound("on another network, or set up in another way")
     except NotFound:
         container = _create(docker_client, image, network)
     if container.status != "running":
@@ -134,18 +146,12 @@ def _ensure_server(docker_client: docker.DockerClient, image: str, network: Netw
 def _create(docker_client: docker.DockerClient, image: str, network: Network) -> Container:
     """Make the server's container, with a certificate of its own; it is not started yet."""
     api = docker_client.api
-    config = {
-        "version": 0.1,
-        "log": {"level": "warn", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": _STORE}},
-        "http": {"addr": ":443", "tls": {"certificate": f"{_TLS}/server.crt", "key": f"{_TLS}/server.key"}},
-    }
     place: Any = {network.name: api.create_endpoint_config(ipv4_address=network.registry)}
     made = api.create_container(
         image,
         command=["sh", "-c", _SERVE],
         name=CONTAINER,
-        labels={_PLACE: network.registry},
+        labels={_RECIPE: _find_recipe(network)},
         host_config=api.create_host_config(binds=[f"{VOLUME}:{_STORE}"], init=True),
         networking_config=api.create_networking_config(place),
     )
@@ -154,7 +160,7 @@ def _create(docker_client: docker.DockerClient, image: str, network: Network) ->
         docker_client,
         CONTAINER,
         (
-            File(_CONFIG, json.dumps(config)),
+            File(_CONFIG, _SERVER_CONFIG),
             Folder(_TLS),
             File(_AUTHORITY, issued.authority),
             File(f"{_TLS}/server.crt", issued.certificate),
@@ -162,6 +168,10 @@ def _create(docker_client: docker.DockerClient, image: str, network: Network) ->
         ),
     )
     return docker_client.containers.get(made["Id"])
+
+
+def _find_recipe(network: Network) -> str:
+    return find_hash([network.registry, _SERVE, _SERVER_CONFIG])
 
 
 def _push(docker_client: docker.DockerClient, notebook: str, images: Sequence[str]) -> None:
@@ -182,12 +192,6 @@ def _push(docker_client: docker.DockerClient, notebook: str, images: Sequence[st
 def _writer(docker_client: docker.DockerClient) -> Iterator[str]:
     """Open the registry's store to this machine for a while; yields where, as Docker names registries."""
     api = docker_client.api
-    config = {
-        "version": 0.1,
-        "log": {"level": "warn", "accesslog": {"disabled": True}},
-        "storage": {"filesystem": {"rootdirectory": _STORE}},
-        "http": {"addr": f":{_WRITER_PORT}"},
-    }
     image = docker_client.containers.get(CONTAINER).attrs["Image"]
     with suppress(NotFound):
         api.remove_container(WRITER, force=True)
@@ -201,7 +205,7 @@ def _writer(docker_client: docker.DockerClient) -> Iterator[str]:
         ),
     )
     try:
-        put_files(docker_client, WRITER, [File(_CONFIG, json.dumps(config))])
+        put_files(docker_client, WRITER, [File(_CONFIG, _WRITER_CONFIG)])
         api.start(WRITER)
         port = api.port(WRITER, _WRITER_PORT)[0]["HostPort"]
         deadline = time.monotonic() + _START_TIMEOUT

@@ -31,4 +31,6 @@ else
 fi
 # Docker's own name server is on loopback, out of reach for the containers inside this machine
 if [ -s /etc/resolv.conf.machine ]; then cat /etc/resolv.conf.machine >/etc/resolv.conf; fi
+# left to itself, systemd takes the id of the hardware, which all machines here share
+if [ ! -s /etc/machine-id ]; then tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id; fi
 exec /lib/systemd/systemd
