@@ -30,7 +30,7 @@ lint: ## ruff, mypy, ansible-lint
 
 unit: ## Tests that need nothing but Python
 	@tools/setup.sh check
-	$(BIN)/pytest tests/unit
+	$(BIN)/pytest -n 2 tests/unit
 
 test: ## Every test
 	@tools/setup.sh test

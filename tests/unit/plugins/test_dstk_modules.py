@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -86,6 +87,9 @@ def test_check_mode_launches_nothing_and_says_what_it_would(load: Load, aws: Any
 def test_of_two_instances_the_older_is_used_and_the_other_named(load: Load, aws: Any, wanted: dict[str, Any]) -> None:
     ensure = load("modules/dstk_instance").ensure_running
     first = ensure(Module(**wanted), aws)["instance"]["id"]
+    [launched] = [instance["LaunchTime"].timestamp() for instance in instances(aws)]
+    while time.time() < launched + 1:  # the API tells launches apart by whole seconds
+        time.sleep(0.05)
     spare = ensure(Module(**wanted, student="bob"), aws)["instance"]["id"]
     aws.create_tags(Resources=[spare], Tags=[{"Key": "dstk:student", "Value": "ada"}])
     module = Module(**wanted)
