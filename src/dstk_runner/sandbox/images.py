@@ -34,8 +34,8 @@ from dstk_runner.sandbox.turns import take_turn
 BASE = "dstk-sandbox-base"
 HOST = "dstk-sandbox-host"
 
-#: In every image; python3 because Ansible and Jupyter both need it, the rest is the smallest system with apt.
-BASE_PACKAGES = ("python3", "ca-certificates")
+#: In every image; python3 because Ansible and Jupyter both need it, apt because Ubuntu's smallest system is without.
+BASE_PACKAGES = ("apt", "python3", "ca-certificates")
 
 #: Left out of every package, as in the slim images of Docker Hub: each machine pulls, and each disk holds, what is in.
 LEFT_OUT = ("/usr/share/doc/*", "/usr/share/locale/*", "/usr/share/man/*")
