@@ -7,11 +7,14 @@ import pytest
 from support.environment import ROOT
 
 #: Folders whose tests use the machine's one set of loopback addresses: one after another, on one worker.
-ONE_SANDBOX = ("tests/demo", "tests/e2e", "tests/sandbox")
+ONE_SANDBOX = ("tests/demo", "tests/e2e", "tests/sandbox/hosts", "tests/sandbox/machines")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that use the addresses of the sandbox on one worker."""
+    """Keep the tests that use the addresses of the sandbox on one worker, and a module's tests together."""
     for item in items:
-        if item.path.relative_to(ROOT).as_posix().startswith(ONE_SANDBOX):
+        path = item.path.relative_to(ROOT).as_posix()
+        if path.startswith(ONE_SANDBOX):
             item.add_marker(pytest.mark.xdist_group("sandbox"))
+        elif item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(path))

@@ -31,7 +31,7 @@ def docker(*arguments: str, stdin: bytes = b"") -> str:
 def base(user: User) -> Iterator[str]:
     """A Debian with Python and this machine's package sources and CA, which the Dockerfile itself must not know."""
     root = docker("images", "--quiet", "dstk-sandbox-base").split()[0]
-    machine = [name for name in os.environ if name.endswith(("_CA_BUNDLE", "_CERT")) or name.startswith("SSL_CERT_")]
+    machine = [n for n in ("SSL_CERT_FILE", "PIP_CERT", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE") if n in os.environ]
     lines = [f"FROM {root}", "COPY ca.crt /etc/ssl/certs/ca-certificates.crt"]
     lines += [f"ENV {name}={os.environ[name]}" for name in machine]
     context = user.folder / "base"
@@ -61,7 +61,6 @@ def test_the_image_explains_itself(image: str) -> None:
 
 def test_the_image_plans_with_nothing_but_credentials(image: str, api: Api) -> None:
     settings = [word for name, value in api.environment.items() for word in ("--env", f"{name}={value}")]
-    unset = ["--env", "AWS_CA_BUNDLE="]
-    plan = json.loads(docker("run", "--rm", "--network", "host", *settings, *unset, image, "plan", "--json"))
+    plan = json.loads(docker("run", "--rm", "--network", "host", *settings, image, "plan", "--json"))
     assert plan["ok"] is True
     assert plan["image"]["id"].startswith("ami-")

@@ -1,4 +1,4 @@
-"""Start and end the API of a scenario, in the folder that DSTK_SANDBOX_DIR names."""
+"""Start (`api.py up MODE`) and end (`api.py down`) a scenario's AWS, in the folder that DSTK_SANDBOX_DIR names."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from dstk_runner import sandbox
 
 if sys.argv[1] == "up":
-    sandbox.up(mode="api")
+    sandbox.up(mode=sys.argv[2])
     # the machine's own settings must not lead elsewhere
     own = {"AWS_CA_BUNDLE": "", "AWS_REGION": "us-west-2", **sandbox.environment()}
     sys.stdout.write(json.dumps(own))
