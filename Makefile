@@ -34,7 +34,7 @@ unit: ## Tests that need nothing but Python
 
 test: ## Every test
 	@tools/setup.sh test
-	$(BIN)/pytest -n 2 --dist loadgroup
+	$(BIN)/pytest -n 2 --dist loadgroup --verbose --durations 20
 
 clean: ## Remove what the targets made here
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .ansible
