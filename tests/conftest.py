@@ -10,6 +10,7 @@ from support.environment import ROOT
 ONE_SANDBOX = ("tests/demo", "tests/e2e", "tests/sandbox/hosts", "tests/sandbox/machines")
 
 
+@pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Keep the tests that use the addresses of the sandbox on one worker, and a module's tests together."""
     for item in items:
