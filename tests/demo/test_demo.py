@@ -34,10 +34,9 @@ def test_make_demo_ends_with_a_link_that_a_browser_logs_in_to_and_is_quick_the_s
     assert "will install" in first
     second = newcomer.shell("make", "demo").stdout
     assert "will install" not in second
-    found = re.search(r"http://127\.77\.\d+\.\d+:8888\S*", second)
-    password = re.search(r"password:?\s+(\S{16,})", second)
-    assert found, second
-    assert password, second
+    row = re.search(r"^ada +(http://127\.77\.\d+\.\d+:8888\S*) +(\S{16,}) +ready$", second, flags=re.MULTILINE)
+    assert row, second
+    link, password = row.groups()
     with browser.page() as page:
-        browser.log_in(page, found[0], password[1])
+        browser.log_in(page, link, password)
         assert min(browser.run_plot(page)) > 100
