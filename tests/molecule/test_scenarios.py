@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import subprocess
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,6 +19,13 @@ def test_there_is_a_scenario_for_each_role_and_one_for_the_whole() -> None:
     assert set(SCENARIOS) == roles | {"default"}
 
 
+@pytest.fixture
+def short_home() -> Iterator[Path]:
+    """An empty home whose path is short: SSH's control sockets lie in it, and a socket's path ends at 108 bytes."""
+    with tempfile.TemporaryDirectory(prefix="dstk-") as folder:
+        yield Path(folder)
+
+
 def one_after_another(scenario: str) -> object:
     """The whole is made in a sandbox, whose addresses the end-to-end tests use too: it takes its turn among those."""
     group = "sandbox" if scenario == "default" else "molecule"
@@ -24,11 +33,11 @@ def one_after_another(scenario: str) -> object:
 
 
 @pytest.mark.parametrize("scenario", [one_after_another(scenario) for scenario in SCENARIOS])
-def test_a_scenario_passes(scenario: str, tmp_path: Path) -> None:
+def test_a_scenario_passes(scenario: str, short_home: Path) -> None:
     done = subprocess.run(
         [str(BIN / "molecule"), "test", "-s", scenario],
         cwd=ROOT,
-        env=clean_environment(tmp_path),
+        env=clean_environment(short_home),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
