@@ -151,7 +151,8 @@ def test_a_lost_reply_and_throttling_leave_one_of_each(user: User, api: Api) -> 
 def test_ctrl_c_says_how_to_go_on_and_exits_130(user: User, api: Api) -> None:
     made = api.calls("CreateVpc")
     run = subprocess.Popen(
-        [str(BIN / "dstk"), "up", "--yes", *OPTIONS],
+        # a run in the background, as CI's may be, would inherit that Ctrl-C is ignored
+        ["env", "--default-signal=INT", str(BIN / "dstk"), "up", "--yes", *OPTIONS],
         cwd=user.folder,
         env=user.environment,
         stdin=subprocess.DEVNULL,

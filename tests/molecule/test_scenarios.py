@@ -44,4 +44,4 @@ def test_a_scenario_passes(scenario: str, short_home: Path) -> None:
         timeout=1100,
         check=False,
     )
-    assert done.returncode == 0, done.stdout[-12000:] + done.stderr[-4000:]
+    assert done.returncode == 0, done.stdout[-20000:] + done.stderr[-20000:]
