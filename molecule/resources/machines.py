@@ -33,6 +33,8 @@ def ensure_machines(driver: HostDriver, key: Path, names: list[str]) -> list[dic
     defaults = yaml.safe_load((ROOT / "group_vars" / "all.yml").read_text(encoding="utf-8"))
     ensure_registry([defaults["dstk_notebook_image"]], say)
     public_key = key.with_suffix(".pub").read_text(encoding="utf-8")
+    for name in set(names) - driver.instance_ids():
+        driver.remove(name)  # a run that was killed, in a folder that nobody knows any more, may have left it
     for name in names:
         driver.ensure(HostSpec(name, (public_key,), name))
     deadline = time.monotonic() + BOOT_SECONDS
