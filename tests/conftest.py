@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
 import pytest
 
 from support.environment import ROOT
@@ -19,3 +23,10 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group("sandbox"))
         elif item.get_closest_marker("xdist_group") is None:
             item.add_marker(pytest.mark.xdist_group(path))
+
+
+@pytest.fixture
+def short_home() -> Iterator[Path]:
+    """An empty home whose path is short: SSH's control sockets lie in it, and a socket's path ends at 108 bytes."""
+    with tempfile.TemporaryDirectory(prefix="dstk-") as folder:
+        yield Path(folder)

@@ -137,7 +137,7 @@ def _configure(
         settings={"pexpect_timeout": 1, "suppress_output_file": True},
     )
     config.prepare()
-    config.env = _build_environment(config.env, project, run)
+    config.env = _build_environment(config.env, project, run) | _shorten_sockets(private)
     return config
 
 
@@ -161,6 +161,17 @@ def _build_environment(prepared: Mapping[str, str], project: Path, run: str) -> 
         "LANG": locale,
         MARK: run,
     }
+
+
+def _shorten_sockets(private: Path) -> dict[str, str]:
+    """Return what moves the control sockets of SSH where those in the user's home would have too long a path.
+
+    A socket's path ends at 104 bytes (the least among the systems that dstk runs on). Ansible names a socket with 10
+    characters, and ssh makes it under a name that has 17 more.
+    """
+    usual = Path.home() / ".ansible" / "cp"
+    fits = len(os.fsencode(usual)) + 1 + 10 + 17 < 104
+    return {} if fits else {"ANSIBLE_SSH_CONTROL_PATH_DIR": str(private / "cp")}
 
 
 def _drive(config: RunnerConfig, recorder: Recorder, on_event: OnEvent | None, run: str) -> int:

@@ -29,13 +29,13 @@ def test_blocks_that_are_left_out_here_are_tested_where_they_are_said_to_be() ->
         assert (ROOT / place).is_file()
 
 
-def test_the_commands_work_in_the_order_in_which_they_stand(user: User, api: Api, tmp_path: Path) -> None:
+def test_the_commands_work_in_the_order_in_which_they_stand(
+    user: User, api: Api, tmp_path: Path, short_home: Path
+) -> None:
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
-    home = tmp_path / "home"
-    home.mkdir()
     settings = api.environment | {"DSTK_SANDBOX_DIR": user.environment["DSTK_SANDBOX_DIR"]}
-    newcomer = User(clone, clean_environment(home, **settings))
+    newcomer = User(clone, clean_environment(short_home, **settings))
     shell = [block for block in find_blocks("bash") if block.splitlines()[0] not in ELSEWHERE and block != rehearsal()]
     [library] = find_blocks("python")
     script = ["set -euxo pipefail", *shell, f"python - <<'END'\n{library}END"]

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -17,13 +15,6 @@ SCENARIOS = sorted(path.parent.name for path in ROOT.glob("molecule/*/molecule.y
 def test_there_is_a_scenario_for_each_role_and_one_for_the_whole() -> None:
     roles = {path.name for path in (ROOT / "roles").iterdir() if path.is_dir()}
     assert set(SCENARIOS) == roles | {"default"}
-
-
-@pytest.fixture
-def short_home() -> Iterator[Path]:
-    """An empty home whose path is short: SSH's control sockets lie in it, and a socket's path ends at 108 bytes."""
-    with tempfile.TemporaryDirectory(prefix="dstk-") as folder:
-        yield Path(folder)
 
 
 def one_after_another(scenario: str) -> object:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from playwright.sync_api import Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 #: Quiet starts: no calls home, no sandbox of Chromium's own (root cannot have it).
 FLAGS = [
@@ -41,6 +42,21 @@ def log_in(page: Page, url: str, password: str) -> None:
     page.wait_for_load_state()
 
 
+def run_cell(page: Page, cell: Locator) -> None:
+    """Run the first cell, as somebody does who sees nothing happen: again, until the kernel has taken it.
+
+    JupyterLab shows the kernel as idle a moment before it hands it cells, and drops what is run in that moment.
+    """
+    prompt = page.locator(".jp-NotebookPanel .jp-CodeCell .jp-InputPrompt").first
+    for _ in range(10):
+        cell.click()
+        cell.press("Shift+Enter")
+        with suppress(AssertionError):
+            expect(prompt).not_to_have_text(re.compile(r"^\[\s*\]:$"), timeout=5_000)
+            return
+    raise AssertionError("the kernel never took the cell")
+
+
 def run_plot(page: Page) -> tuple[int, int]:
     """Run a cell that plots in a new Python notebook of JupyterLab; say the size of the picture in pixels."""
     page.locator(".jp-LauncherCard[data-category=Notebook]").first.click(timeout=60_000)
@@ -49,7 +65,7 @@ def run_plot(page: Page) -> tuple[int, int]:
     cell.click()
     page.keyboard.insert_text(PLOT)
     expect(cell).to_have_text(PLOT)
-    cell.press("Shift+Enter")
+    run_cell(page, cell)
     picture = page.locator(".jp-OutputArea-output img").first
     picture.wait_for(timeout=120_000)
     box = picture.bounding_box()

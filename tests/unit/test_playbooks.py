@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -125,6 +127,22 @@ def test_the_log_keeps_what_ansible_printed(project: Path) -> None:
 def test_ssh_still_checks_host_keys(project: Path) -> None:
     tasks = "    - ansible.builtin.set_stats: {data: {seen: \"{{ lookup('config', 'HOST_KEY_CHECKING') }}\"}}\n"
     assert run(project, tasks).stats == {"seen": True}
+
+
+@pytest.mark.parametrize("length", [20, 90])
+def test_the_control_sockets_of_ssh_fit_whatever_the_home(
+    project: Path, monkeypatch: pytest.MonkeyPatch, length: int
+) -> None:
+    folder = tempfile.mkdtemp(prefix="d", dir="/tmp")
+    home = Path(folder).with_name(Path(folder).name.ljust(length, "x"))
+    Path(folder).rename(home)
+    monkeypatch.setenv("HOME", str(home))
+    option = "lookup('config', 'control_path_dir', plugin_type='connection', plugin_name='ssh')"
+    tasks = f'    - ansible.builtin.set_stats: {{data: {{seen: "{{{{ {option} }}}}"}}}}\n'
+    seen = run(project, tasks).stats["seen"]
+    assert len(str(Path(seen).expanduser())) + 28 < 104
+    assert str(seen).endswith("/.ansible/cp") == (length == 20)
+    shutil.rmtree(home)
 
 
 def test_nothing_of_a_run_stays_in_the_temporary_folder(
