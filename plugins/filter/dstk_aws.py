@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import ipaddress
 import os
@@ -24,6 +25,7 @@ def _load(name: str):
 
 _errors = _load("dstk_aws_errors")
 _layers = _load("dstk_layers")
+_seats = _load("dstk_seats")
 
 SUBNET_BITS = 4
 """A VPC is cut into 2**4 subnets: a region has at most six zones, and each keeps its place."""
@@ -126,6 +128,11 @@ def dstk_same_public_key(one: str, other: str) -> bool:
     return one.split()[:2] == other.split()[:2]
 
 
+def dstk_seats(tags: dict[str, str]) -> list[dict]:
+    """Answer student, seat and identity of each seat that a host's tags name, by number."""
+    return [dataclasses.asdict(seat) for seat in _seats.find_seats(tags)]
+
+
 class FilterModule:
     """The filters, by name."""
 
@@ -139,6 +146,7 @@ class FilterModule:
             "dstk_public_subnets": dstk_public_subnets,
             "dstk_reply_lost": dstk_reply_lost,
             "dstk_same_public_key": dstk_same_public_key,
+            "dstk_seats": dstk_seats,
             "dstk_ssh_key_path": dstk_ssh_key_path,
             "dstk_zone_subnets": dstk_zone_subnets,
         }
