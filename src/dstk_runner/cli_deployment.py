@@ -1,0 +1,69 @@
+"""`dstk plan`, `up`, `status` and `destroy`: a deployment as a whole."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from dstk_runner import api, display
+from dstk_runner.console import confirm, finish, open_errors, tell
+from dstk_runner.options import Request, takes_request
+from dstk_runner.progress import Progress
+
+__all__ = ["deployment_app"]
+
+deployment_app = typer.Typer(rich_markup_mode=None)
+
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+
+
+@deployment_app.command()
+@takes_request
+def plan(request: Request) -> None:
+    """Show what `up` would make; change nothing."""
+    config = request.load()
+    with Progress(open_errors()) as progress:
+        result = api.plan(config, on_event=progress)
+    finish(request, result, display.render_plan(result))
+
+
+@deployment_app.command()
+@takes_request
+def up(request: Request, yes: Yes = False) -> None:
+    """Make the deployment, or finish and repair it."""
+    config = request.load()
+    if config.target == "aws" and not yes:
+        tell(display.render_request(config))
+        confirm("Make it?")
+    with Progress(open_errors()) as progress:
+        result = api.deploy(config, on_event=progress)
+    finish(request, result, display.render_deployment(result))
+
+
+@deployment_app.command()
+@takes_request
+def status(request: Request) -> None:
+    """Show the deployment as it is."""
+    config = request.load()
+    with Progress(open_errors()) as progress:
+        result = api.status(config, on_event=progress)
+    finish(request, result, display.render_deployment(result))
+
+
+@deployment_app.command()
+@takes_request
+def destroy(request: Request, yes: Yes = False) -> None:
+    """Delete all that carries the deployment's tag, and show the receipt."""
+    config = request.load()
+    if not yes:
+        found = api.find_deployed(config)
+        if found:
+            tell(display.render_resources(found))
+        # a script without --yes is wrong on the day on which there is nothing, too
+        if found or not sys.stdin.isatty():
+            confirm(f"Delete these {len(found)}, and all that is in the notebooks?")
+    with Progress(open_errors()) as progress:
+        result = api.destroy(config, on_event=progress)
+    finish(request, result, display.render_receipt(result))
