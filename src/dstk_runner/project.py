@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import sys
 from pathlib import Path
 from types import ModuleType
 
 from dstk_runner.errors import RunError
 
-__all__ = ["find_project", "load_layers"]
+__all__ = ["find_project", "load_layers", "load_seats"]
 
 
 @functools.cache
@@ -29,16 +30,25 @@ def find_project() -> Path:
     )
 
 
-@functools.cache
 def load_layers() -> ModuleType:
-    """Return the module with which Ansible's plugins resolve a value, loaded by its path.
+    """Return the module with which Ansible's plugins resolve a value."""
+    return _load("dstk_layers")
 
-    It is the plugins' own file (see docs/design.md), so that no door resolves a value in its own way.
-    """
-    path = find_project() / "plugins" / "module_utils" / "dstk_layers.py"
-    spec = importlib.util.spec_from_file_location("dstk_layers", path)
+
+def load_seats() -> ModuleType:
+    """Return the module that decides who sits where."""
+    return _load("dstk_seats")
+
+
+@functools.cache
+def _load(name: str) -> ModuleType:
+    """Load a module by its path: the plugins' own file (see docs/design.md), so that no door has a way of its own."""
+    path = find_project() / "plugins" / "module_utils" / f"{name}.py"
+    spec = importlib.util.spec_from_file_location(name, path)
     if spec is None or spec.loader is None or not path.is_file():
         raise RunError(f"{path} is missing", "install dstk again: pip install --force-reinstall dstk")
     module = importlib.util.module_from_spec(spec)
+    # dataclasses look their own module up by name
+    sys.modules.setdefault(name, module)
     spec.loader.exec_module(module)
     return module
