@@ -36,9 +36,12 @@ def tell(message: RenderableType) -> None:
     open_errors().print(message, soft_wrap=True)
 
 
-def show(renderable: RenderableType) -> None:
-    """Show an answer on standard output."""
-    _open_console(stderr=False).print(renderable)
+def show(renderable: RenderableType, *, afresh: bool = False) -> None:
+    """Show an answer on standard output; `afresh` clears a terminal before."""
+    console = _open_console(stderr=False)
+    if afresh:
+        console.clear()
+    console.print(renderable)
 
 
 def show_json(document: Any) -> None:

@@ -1,0 +1,69 @@
+"""The folder of handouts: what is in it, and what goes from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dstk_runner.errors import ConfigError, Mistake
+from dstk_runner.handouts.files import ensure_folder, write_private
+from dstk_runner.handouts.mail_merge import render_mail_merge
+from dstk_runner.handouts.overview import render_overview
+from dstk_runner.handouts.pages import MARK, render_pages
+from dstk_runner.handouts.people import Person
+from dstk_runner.results import Deployment, Failure
+
+__all__ = ["MAIL_MERGE", "OVERVIEW", "PRINT_ALL", "STUDENTS", "write_folder"]
+
+# a file with passwords says so in its name, where it cannot say so in its text
+STUDENTS = "students"
+PRINT_ALL = "print-all-with-passwords.html"
+MAIL_MERGE = "mail-merge-with-passwords.csv"
+OVERVIEW = "class.html"
+
+
+def write_folder(
+    folder: Path, deployment: Deployment, people: tuple[Person, ...]
+) -> tuple[tuple[Path, ...], tuple[Failure, ...]]:
+    """Write all handouts, and remove the pages of those who have none; return the files, and who was left out why.
+
+    Raises:
+        ConfigError: the folder cannot be written to.
+    """
+    ready = [person for person in people if person.enrolled and person.url and person.password]
+    if not folder.exists():
+        # passwords do not end in a repository by a `git add .`
+        write_private(ensure_folder(folder) / ".gitignore", "*\n")
+    pages = ensure_folder(folder / STUDENTS)
+    written = [
+        write_private(pages / f"{person.login}.html", render_pages([person], deployment=deployment.deployment))
+        for person in ready
+    ]
+    _remove_others(pages, keep={path.name for path in written})
+    written += [
+        write_private(folder / PRINT_ALL, render_pages(ready, deployment=deployment.deployment)),
+        write_private(folder / MAIL_MERGE, render_mail_merge(ready)),
+        write_private(folder / OVERVIEW, render_overview(deployment, people)),
+    ]
+    lacking = [person for person in people if person.enrolled and person not in ready and not person.failures]
+    return tuple(written), tuple(_explain(person) for person in lacking)
+
+
+def _remove_others(pages: Path, *, keep: set[str]) -> None:
+    """Remove the pages that dstk once wrote here and did not write now; other files stay."""
+    for path in pages.glob("*.html"):
+        if path.name in keep or not path.is_file():
+            continue
+        try:
+            with path.open(encoding="utf-8", errors="replace") as file:
+                ours = MARK in file.read(1000)
+            if ours:
+                path.unlink()
+        except OSError as error:
+            message = f"this page of somebody who has none any more cannot be removed: {error.strerror}"
+            raise ConfigError([Mistake(str(path), "", message, "remove it by hand")]) from error
+
+
+def _explain(person: Person) -> Failure:
+    message = f"there is no link to hand out: the notebook is {person.state}"
+    fix = f"`dstk up`, then `dstk handouts` again: it adds {person.login}"
+    return Failure(stage="handouts", student=person.login, message=message, fix=fix)

@@ -1,0 +1,42 @@
+"""The class at a glance: who is well, who is not and what mends it, and how fresh that is."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from dstk_runner.handouts.people import Person
+from dstk_runner.handouts.rows import count_states, describe_person
+from dstk_runner.handouts.templating import render_page
+from dstk_runner.results import Deployment
+
+__all__ = ["RELOAD", "render_overview"]
+
+RELOAD = 30
+"""Seconds after which an open page looks at its file again."""
+
+
+def render_overview(
+    deployment: Deployment, people: tuple[Person, ...], *, as_of: datetime | None = None, note: str = ""
+) -> str:
+    """Return the overview as one HTML document.
+
+    Args:
+        deployment: whose failures are told.
+        people: who is listed.
+        as_of: when all this was true; by default now.
+        note: why it is not newer.
+    """
+    moment = (as_of or datetime.now()).astimezone()
+    logins = {person.login for person in people}
+    return render_page(
+        "overview.html.j2",
+        style="overview.css",
+        script="overview.js",
+        deployment=deployment,
+        rows=[describe_person(person, moment) for person in people],
+        counts=count_states(people),
+        general=[failure for failure in deployment.failures if failure.student not in logins],
+        moment=moment,
+        note=note,
+        reload=RELOAD,
+    )

@@ -1,0 +1,69 @@
+"""The class: who is in the roster, with the notebook and the failures of each."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from dstk_runner.config import Config, Source, load_config
+from dstk_runner.errors import ConfigError, Mistake
+from dstk_runner.results import Deployment, Failure, Notebook
+
+__all__ = ["Person", "find_people"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Person:
+    """A student. Where the roster has no name, `name` is the login."""
+
+    login: str
+    name: str
+    email: str = ""
+    group: str = ""
+    enrolled: bool = True
+    notebook: Notebook | None = None
+    failures: tuple[Failure, ...] = ()
+
+    @property
+    def state(self) -> str:
+        """The state of the notebook; who has none is missing it."""
+        return self.notebook.state if self.notebook else "missing"
+
+    @property
+    def url(self) -> str:
+        """The link, empty where there is none."""
+        return self.notebook.url if self.notebook else ""
+
+    @property
+    def password(self) -> str:
+        """The password, empty where it is not known."""
+        return self.notebook.password if self.notebook else ""
+
+
+def find_people(deployment: Deployment, config: Config | Source = None) -> tuple[Person, ...]:
+    """Return the class in the roster's order, then those who have a notebook and are in the roster no more.
+
+    Raises:
+        ConfigError: the configuration is wrong, or of another deployment.
+    """
+    wanted = config if isinstance(config, Config) else load_config(config)
+    if wanted.deployment != deployment.deployment:
+        message = f"the configuration is of {wanted.deployment}, and the notebooks are of {deployment.deployment}"
+        raise ConfigError([Mistake("", "deployment", message, "give the configuration that they were made with")])
+    books = {notebook.student: notebook for notebook in deployment.notebooks}
+    limit = set(wanted.limit)
+    members: list[dict[str, str]] = wanted.extra_vars()["dstk_class"]
+    rows = {row["student"]: row for row in members if not limit or row["student"] in limit}
+    gone: dict[str, Mapping[str, str]] = {login: {} for login in books if login not in rows}
+    return tuple(
+        Person(
+            login=login,
+            name=row.get("name") or login,
+            email=row.get("email", ""),
+            group=row.get("group", ""),
+            enrolled=login in rows,
+            notebook=books.get(login),
+            failures=tuple(failure for failure in deployment.failures if failure.student == login),
+        )
+        for login, row in {**rows, **gone}.items()
+    )
