@@ -53,7 +53,7 @@ class LookupModule(LookupBase):
                 defaults,
                 layers.read_config(path) if path else {},
                 layers.environment_layer(os.environ, defaults),
-                {key.removeprefix(layers.PREFIX): value for key, value in extra.items()},
+                layers.extra_layer(extra, defaults),
                 environ=os.environ,
             )
         except layers.LayerError as error:

@@ -26,6 +26,9 @@ COMPUTED_KEYS = ("deployment", "student", "state_dir")
 COMMAND_KEYS = frozenset({"target"})
 """Keys of dstk.yml that only the dstk command reads."""
 
+RUN_DEFAULTS: dict[str, Any] = {"limit": [], "prune": False}
+"""What is said of one run, as an extra variable or a flag, and never in a file or the environment."""
+
 
 class LayerError(Exception):
     """A layer that cannot be read; the message names the file and the remedy."""
@@ -64,7 +67,7 @@ def find_config(choice: str | None, folder: str | Path = ".") -> Path | None:
 def environment_layer(environ: Mapping[str, str], defaults: Mapping[str, Any]) -> dict[str, Any]:
     """Read `DSTK_<KEY>` for every known key, each as the kind of value that its default is.
 
-    Lists are comma-separated; numbers are read where the default is one or where `auto` may be one.
+    Lists are comma-separated, mappings are YAML; numbers are read where the default is one or `auto` may be one.
     """
     layer = {}
     for key, default in defaults.items():
@@ -72,6 +75,30 @@ def environment_layer(environ: Mapping[str, str], defaults: Mapping[str, Any]) -
         if text is not None:
             layer[key] = _parse_text(text, key, default)
     return layer
+
+
+def extra_layer(extra: Mapping[str, Any], defaults: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the extra variables `dstk_<key>` of known keys; text is read as that of the environment is."""
+    layer = {}
+    for key, default in defaults.items():
+        value = extra.get(PREFIX + key)
+        if value is not None:
+            layer[key] = _parse_text(value, key, default) if isinstance(value, str) else value
+    return layer
+
+
+def read_names(value: Any) -> list[str]:
+    """Read a list of names, which text holds with commas."""
+    parts = value.split(",") if isinstance(value, str) else value or []
+    return [str(part).strip() for part in parts if str(part).strip()]
+
+
+def anchored(config: Mapping[str, Any], folder: str | Path) -> dict[str, Any]:
+    """Answer the values of a dstk.yml with its roster's path led back to the folder of that file."""
+    roster = config.get("roster")
+    if not isinstance(roster, str) or not roster or roster.startswith("~"):
+        return dict(config)
+    return {**config, "roster": str(Path(folder) / roster)}
 
 
 def unknown_keys(config: Mapping[str, Any], defaults: Mapping[str, Any]) -> list[str]:
@@ -109,7 +136,9 @@ def resolve(
         if values.get(key) in (AUTO, "", None):
             values[key] = automatic[key]
         values[key] = str(values[key])
-    values["state_dir"] = _expand(values["state_dir"], environ)
+    for key in ("state_dir", "roster"):
+        if values.get(key):
+            values[key] = _expand(str(values[key]), environ)
     return values
 
 
@@ -157,11 +186,17 @@ def _read_mapping(path: Path) -> dict[str, Any]:
 
 def _parse_text(text: str, key: str, default: object) -> Any:
     if isinstance(default, list):
-        return [part.strip() for part in text.split(",") if part.strip()]
-    if isinstance(default, bool | int) or (default == AUTO and key not in COMPUTED_KEYS):
-        value = yaml.safe_load(text)
-        return value if isinstance(value, bool | int) else text
-    return text
+        return read_names(text)
+    kinds: tuple[type, ...] = ()
+    if isinstance(default, dict):
+        kinds = (dict,)
+    elif isinstance(default, bool | int) or (default == AUTO and key not in COMPUTED_KEYS):
+        kinds = (bool, int, float)
+    try:
+        value = yaml.safe_load(text) if kinds else text
+    except yaml.YAMLError:
+        return text
+    return value if isinstance(value, kinds) else text
 
 
 def _account_name() -> str:

@@ -11,7 +11,7 @@ from typing import Any
 
 from dstk_runner.document import Document, read_document
 from dstk_runner.errors import ConfigError, Mistake
-from dstk_runner.project import find_project, load_layers
+from dstk_runner.project import find_project, load_layers, load_roster
 
 __all__ = ["Config", "Source", "load_config"]
 
@@ -21,7 +21,10 @@ Source = str | os.PathLike[str] | Mapping[str, Any] | None
 
 @dataclass(frozen=True, kw_only=True)
 class Config:
-    """A valid configuration. docs/design.md says what each key means; `chosen` holds the keys that somebody set."""
+    """A valid configuration. docs/configuration.md says what each key means; `chosen` holds those that somebody set.
+
+    `members` is the class, a mapping a student (docs/design.md, `dstk_class`); `limit` and `prune` are of one run.
+    """
 
     deployment: str
     target: str
@@ -29,6 +32,13 @@ class Config:
     instance_type: str
     volume_size: int
     student: str
+    roster: str
+    students: tuple[Any, ...]
+    placement: str
+    students_per_host: str | int
+    notebook_memory: str | int
+    notebook_cpus: str | float
+    instance_types: tuple[str, ...]
     allowed_cidrs: tuple[str, ...]
     address_service: str
     vpc_id: str
@@ -38,7 +48,15 @@ class Config:
     notebook_image: str
     notebook_port: int
     swap_size: str | int
+    extra_packages: Mapping[str, list[str]]
+    course_repo: str
+    course_branch: str
+    course_folder: str
+    course_open: str
     state_dir: Path
+    members: tuple[Mapping[str, str], ...]
+    limit: tuple[str, ...] = ()
+    prune: bool = False
     source: str | None = None
     chosen: frozenset[str] = field(default=frozenset(), compare=False)
 
@@ -49,9 +67,9 @@ class Config:
     def extra_vars(self) -> dict[str, Any]:
         """Return the extra variables for Ansible: what somebody set, and what depends on who runs dstk."""
         layers = load_layers()
-        keys = sorted({*self.chosen, *layers.COMPUTED_KEYS} - layers.COMMAND_KEYS)
+        keys = sorted({*self.chosen, *layers.COMPUTED_KEYS, *layers.RUN_DEFAULTS} - layers.COMMAND_KEYS)
         values = {layers.PREFIX + key: _plain(getattr(self, key)) for key in keys}
-        return {**values, "dstk_config": ""}
+        return {**values, "dstk_class": [dict(member) for member in self.members], "dstk_config": ""}
 
     @property
     def folder(self) -> Path:
@@ -85,23 +103,48 @@ def load_config(
     document = _open_source(source)
     environment = layers.environment_layer(os.environ, defaults)
     given = {key: value for key, value in (overrides or {}).items() if value is not None}
+    if "limit" in given:
+        given["limit"] = layers.read_names(given["limit"])
 
-    mistakes = [*document.mistakes, *_find_mistakes(document.values, document.find_place)]
+    def name_flag(key: str) -> str:
+        return f"--{key.replace('_', '-')}" if as_flags else f"{key}="
+
+    def name_variable(key: str) -> str:
+        return f"${layers.ENVIRONMENT_PREFIX}{key.upper()}"
+
+    mistakes = [*document.mistakes, *_find_mistakes(document.values, document.find_place, of_call=not document.lines)]
     mistakes.sort(key=lambda mistake: int(mistake.where.rpartition(":")[2] or 0) if document.lines else 0)
     mistakes += _find_mistyped_variables(defaults)
-    mistakes += _find_mistakes(environment, lambda key: f"${layers.ENVIRONMENT_PREFIX}{key.upper()}")
-    mistakes += _find_mistakes(given, lambda key: f"--{key.replace('_', '-')}" if as_flags else f"{key}=")
-    if mistakes:
-        raise ConfigError(mistakes)
+    mistakes += _find_mistakes(environment, name_variable)
+    mistakes += _find_mistakes(given, name_flag, of_call=True)
 
-    merged = layers.resolve(defaults, document.values, environment, given, environ=os.environ)
-    # what is left to be wrong is what was computed: a login name that makes no valid name, say
-    computed = {key: merged[key] for key in layers.COMPUTED_KEYS}
-    mistakes = _find_mistakes(computed, lambda _: "computed from your login name")
+    written = layers.anchored(document.values, Path(document.name).parent)
+    defaults |= layers.RUN_DEFAULTS
+    merged = layers.resolve(defaults, written, environment, given, environ=os.environ)
+    if not mistakes:
+        # what is left to be wrong is what was computed: a login name that makes no valid name, say
+        computed = {key: merged[key] for key in layers.COMPUTED_KEYS}
+        mistakes += _find_mistakes(computed, lambda _: "computed from your login name")
+    place = name_flag if "students" in given else name_variable if "students" in environment else document.find_place
+    if not {"roster", "students", "student", "limit"} & {mistake.field for mistake in mistakes}:
+        members, more = _read_class(merged, place("students"), name_flag("limit"))
+        mistakes += more
     if mistakes:
         raise ConfigError(mistakes)
     chosen = frozenset((*document.values, *environment, *given))
-    return _build(merged, source=document.name if document.name != "argument" else None, chosen=chosen)
+    source_name = document.name if document.name != "argument" else None
+    return _build({**merged, "members": members}, source=source_name, chosen=chosen)
+
+
+def _read_class(values: Mapping[str, Any], place: str, limit: str) -> tuple[list[dict[str, str]], list[Mistake]]:
+    """Return the class and what is wrong with it; `place` and `limit` say where students and limit were said."""
+    roster = load_roster()
+    try:
+        members = roster.find_class(values, place=place)
+    except roster.RosterError as error:
+        return [], [Mistake(item.where, item.field, item.message, item.fix) for item in error.mistakes]
+    strangers = roster.find_strangers(values["limit"], members)
+    return members, [Mistake(limit, "", message, fix) for message, fix in strangers]
 
 
 def _open_source(source: Source) -> Document:
@@ -111,10 +154,15 @@ def _open_source(source: Source) -> Document:
     return read_document(path) if path else Document("argument")
 
 
-def _find_mistakes(values: Mapping[str, Any], find_place: Callable[[str], str]) -> list[Mistake]:
+def _find_mistakes(
+    values: Mapping[str, Any], find_place: Callable[[str], str], *, of_call: bool = False
+) -> list[Mistake]:
+    if not values:
+        return []
     from dstk_runner.schema import find_problems
 
-    return [Mistake(find_place(p.key), p.key, p.message, p.fix) for p in find_problems(values)] if values else []
+    problems = find_problems(values, of_call=of_call)
+    return [Mistake(find_place(problem.key), problem.key, problem.message, problem.fix) for problem in problems]
 
 
 def _find_mistyped_variables(defaults: Mapping[str, Any]) -> list[Mistake]:
@@ -133,7 +181,8 @@ def _find_mistyped_variables(defaults: Mapping[str, Any]) -> list[Mistake]:
 def _build(values: Mapping[str, Any], *, source: str | None, chosen: frozenset[str]) -> Config:
     known = {name: values[name] for name in (item.name for item in fields(Config)) if name in values}
     known |= {
-        "allowed_cidrs": tuple(values["allowed_cidrs"]),
+        **{key: tuple(values[key]) for key in ("allowed_cidrs", "students", "instance_types", "members", "limit")},
+        "roster": str(Path(values["roster"]).absolute()) if values["roster"] else "",
         "vpc_id": values["vpc_id"] or "",
         "ssh_key": str(Path(values["ssh_key"]).expanduser()),
         "state_dir": Path(values["state_dir"]).absolute(),

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from dstk_runner.errors import RunError
 
-__all__ = ["find_project", "load_layers", "load_seats"]
+__all__ = ["find_project", "load_layers", "load_roster", "load_seats"]
 
 
 @functools.cache
@@ -33,6 +33,11 @@ def find_project() -> Path:
 def load_layers() -> ModuleType:
     """Return the module with which Ansible's plugins resolve a value."""
     return _load("dstk_layers")
+
+
+def load_roster() -> ModuleType:
+    """Return the module that reads the class, and writes cells that no spreadsheet takes for formulas."""
+    return _load("dstk_roster")
 
 
 def load_seats() -> ModuleType:

@@ -9,8 +9,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
+from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails, PydanticCustomError
+
+from dstk_runner.project import load_roster
 
 __all__ = ["KEYS", "Problem", "find_nearest", "find_problems"]
 
@@ -72,6 +75,67 @@ def _check_port(value: int) -> int:
     return value
 
 
+def _check_number(*, least: float, most: float, whole: bool, unit: str, such: str) -> AfterValidator:
+    """Take auto, or a number within bounds."""
+
+    def check(value: object) -> object:
+        number = isinstance(value, int if whole else int | float) and not isinstance(value, bool)
+        if value == "auto" or (number and least <= float(value) <= most):  # type: ignore[arg-type] # a number
+            return value
+        bounds = f"{least:g} to {most:g}{unit}"
+        raise _wrong(f"{value!r} is neither auto nor a number from {bounds}", f"write auto, or such as {such}")
+
+    return AfterValidator(check)
+
+
+def _check_url(value: str) -> str:
+    if not value:
+        return value
+    if not re.fullmatch(r"(https?|git|ssh)://[^\s/]+/\S+|[\w.-]+@[\w.-]+:\S+", value):
+        raise _wrong(
+            f"{value!r} is not the address of a git repository", "such as https://github.com/jupyter/nbgitpuller"
+        )
+    if re.match(r"https?://[^/\s]*@", value):
+        raise _wrong("the address holds a user or a password, and every student could read it",
+                     "make the repository public, or give the class one that is")  # fmt: skip
+    return value
+
+
+def _check_inner_path(value: str) -> str:
+    if value.startswith(("/", "~", "-")) or ".." in value.split("/") or re.search(r"[\x00-\x1f\\]", value):
+        raise _wrong(f"{value!r} is not a path within the student's home", "such as course, or week1/start.ipynb")
+    return value
+
+
+def _check_packages(value: dict[str, list[str]]) -> dict[str, list[str]]:
+    strange = sorted(set(value) - {"pip", "apt"})
+    if strange:
+        raise _wrong(f"there is no kind of package called {strange[0]}", "write {pip: [...], apt: [...]}")
+    for text in value.get("pip", ()):
+        try:
+            Requirement(text)
+        except InvalidRequirement:
+            raise _wrong(f"pip would not take {text!r}", "such as pandas, or pandas==2.3.3") from None
+    for text in value.get("apt", ()):
+        if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[\w.+:~-]+)?", text):
+            raise _wrong(f"apt would not take {text!r}", "such as graphviz")
+    return value
+
+
+def _check_student(value: object) -> object:
+    if isinstance(value, str) and value.strip():
+        return value
+    if isinstance(value, dict) and all(isinstance(text, str | None) for text in value.values()):
+        return value
+    if isinstance(value, dict):
+        raise _wrong(f"a student's {_first_strange(value)} is not text", "put it in quotes")
+    raise _wrong(f"{value!r} names no student", "put a name in quotes, or write {name: ..., email: ...}")
+
+
+def _first_strange(values: dict[Any, object]) -> str:
+    return next(str(key) for key, text in values.items() if not isinstance(text, str | None))
+
+
 def _check_swap(value: object) -> object:
     if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 65536):
         return value
@@ -98,18 +162,25 @@ _Region = Annotated[
     str, _matches(r"[a-z]{2,4}(-[a-z]+){1,3}-\d{1,2}", "{value} is not the name of a region", "such as us-west-2")
 ]
 _InstanceType = Annotated[
-    str, _matches(r"[a-z0-9-]+\.[a-z0-9-]+", "{value} is not an instance type", "family and size, such as t3.large")
+    str, _matches(load_roster().INSTANCE_TYPE, "{value} is not an instance type", "family and size, such as t3.large")
 ]
 _Url = Annotated[str, _matches(r"https?://[^\s/]+\S*", "{value} is not a web address", "such as https://example.org")]
 _Vpc = Annotated[str, _matches(r"(vpc-[0-9a-f]{8,17})?", "{value} is not the id of a VPC", "such as vpc-0a1b2c3d4e5f")]
 _Image = Annotated[
     str,
     _matches(
-        r"([a-z0-9.-]+(:\d+)?/)?[a-z0-9._-]+(/[a-z0-9._-]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?",
+        load_roster().IMAGE,
         "{value} is not the name of an image",
         "lower case, such as quay.io/jupyter/datascience-notebook:2025-12-31",
     ),
 ]
+_Branch = Annotated[
+    str,
+    _matches(
+        r"((?![-/.])(?!.*(\.\.|//|@\{))[\w./-]+(?<![/.]))?", "{value} is not the name of a branch", "such as main"
+    ),
+]
+_Inner = Annotated[str, AfterValidator(_check_inner_path)]
 _Path = Annotated[str, _matches(r"(?s).*\S.*", "the path is empty", "write auto or a path")]
 
 
@@ -125,6 +196,15 @@ class _Request(BaseModel):
     # AWS: a root volume of gp3 has 1 to 16384 GiB, and Ubuntu's image wants 8
     volume_size: Annotated[int, Field(ge=8, le=16384)] = 30
     student: _Student = "student"
+    roster: str = ""
+    students: list[Annotated[object, AfterValidator(_check_student)]] = []
+    placement: Literal["dedicated", "shared"] = "dedicated"
+    students_per_host: Annotated[object, _check_number(least=1, most=40, whole=True, unit="", such="4")] = "auto"
+    notebook_memory: Annotated[object, _check_number(least=256, most=4194304, whole=True, unit=" MB", such="2048")] = (
+        "auto"
+    )
+    notebook_cpus: Annotated[object, _check_number(least=0.1, most=448, whole=False, unit="", such="0.5")] = "auto"
+    instance_types: list[_InstanceType] = []
     allowed_cidrs: Annotated[list[Annotated[str, AfterValidator(_check_cidr)]], AfterValidator(_check_cidrs)] = ["auto"]
     address_service: _Url = "https://example.org"
     vpc_id: _Vpc | None = None
@@ -134,7 +214,19 @@ class _Request(BaseModel):
     notebook_image: _Image = "image"
     notebook_port: Annotated[int, Field(ge=1, le=65535), AfterValidator(_check_port)] = 8888
     swap_size: Annotated[object, AfterValidator(_check_swap)] = "auto"
+    extra_packages: Annotated[dict[str, list[str]], AfterValidator(_check_packages)] = {}
+    course_repo: Annotated[str, AfterValidator(_check_url)] = ""
+    course_branch: _Branch = ""
+    course_folder: _Inner = ""
+    course_open: _Inner = ""
     state_dir: _Path = "auto"
+
+
+class _Call(_Request):
+    """What a caller may say beside the keys of a file: things of one run."""
+
+    limit: list[str] = []
+    prune: bool = False
 
 
 KEYS = tuple(_Request.model_fields)
@@ -146,10 +238,10 @@ def find_nearest(name: str, names: Iterable[str] = KEYS) -> str | None:
     return near[0] if near else None
 
 
-def find_problems(values: Mapping[str, Any]) -> list[Problem]:
-    """Return all that is wrong with these values, in the order of the keys."""
+def find_problems(values: Mapping[str, Any], *, of_call: bool = False) -> list[Problem]:
+    """Return all that is wrong with these values, in the order of the keys; a call may hold more of them."""
     try:
-        _Request.model_validate(dict(values))
+        (_Call if of_call else _Request).model_validate(dict(values))
     except ValidationError as error:
         return [_read_problem(detail) for detail in error.errors(include_url=False)]
     return []
@@ -159,6 +251,8 @@ _TYPES = {
     "string_type": ("expected text, got {kind}", "put it in quotes"),
     "int_type": ("expected a whole number, got {kind}", "write digits only, without quotes or unit"),
     "int_from_float": ("expected a whole number, got {kind}", "write digits only"),
+    "dict_type": ("expected a mapping, got {kind}", "write {{pip: [...], apt: [...]}}"),
+    "bool_type": ("expected yes or no, got {kind}", "write true or false"),
     "list_type": ("expected a list, got {kind}", "write it in brackets: [{value}]"),
     "literal_error": ("{value!r} is not one of {expected}", "write one of them"),
     "greater_than_equal": ("{value} is too small", "write at least {ge}"),
@@ -179,6 +273,8 @@ def _read_problem(detail: ErrorDetails) -> Problem:
     key = str(detail["loc"][0])
     value, context = detail["input"], detail.get("ctx", {})
     if detail["type"] == "extra_forbidden":
+        if key in _Call.model_fields:
+            return Problem(key, "this is said of a run, and not in a file", f"dstk up --{key}")
         nearest = find_nearest(key)
         fix = f"did you mean {nearest}?" if nearest else f"the keys are {', '.join(KEYS)}"
         return Problem(key, "there is no such key", fix)

@@ -129,12 +129,16 @@ def test_values_that_aws_takes_are_taken(key: str, value: object) -> None:
     assert load_config({key: value}).chosen == {key}
 
 
-def test_ansible_is_told_what_was_set_and_nothing_else(home: Path) -> None:
-    assert load_config({"region": "eu-west-1", "target": "sandbox"}).extra_vars() == {
+def test_ansible_is_told_what_was_set_or_computed_and_nothing_else(home: Path) -> None:
+    config = load_config({"region": "eu-west-1", "target": "sandbox"})
+    assert config.extra_vars() == {
         "dstk_region": "eu-west-1",
         "dstk_deployment": "dstk-ada",
         "dstk_student": "ada",
         "dstk_state_dir": f"{home}/.local/share/dstk",
+        "dstk_class": [dict(member) for member in config.members],
+        "dstk_limit": [],
+        "dstk_prune": False,
         "dstk_config": "",
     }
 
