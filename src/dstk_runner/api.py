@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -12,10 +12,12 @@ from typing import TYPE_CHECKING, Any
 from dstk_runner.config import Config, Source, load_config
 from dstk_runner.errors import DstkError
 from dstk_runner.events import Event, OnEvent
-from dstk_runner.results import Check, Deployment, Failure, Logs, Notebook, Plan, Receipt, Resource
+from dstk_runner.outcome import find_troubles, read_deployment, read_failures
+from dstk_runner.results import Check, Deployment, Failure, Logs, Plan, Receipt, Resource
 
 if TYPE_CHECKING:
     from dstk_runner.playbooks import PlaybookResult
+    from dstk_runner.roll import Roll
 
 __all__ = [
     "deploy",
@@ -23,6 +25,7 @@ __all__ = [
     "doctor",
     "explain_failure",
     "find_deployed",
+    "find_gone",
     "open_session",
     "plan",
     "read_logs",
@@ -31,27 +34,26 @@ __all__ = [
 
 Request = Config | Source
 
-# What a notebook's state means, and what mends it; the other states are well.
-_TROUBLES = {
-    "failed": ("the notebook's container does not work", "`dstk logs` shows why; `dstk up` repairs what it can"),
-    "missing": ("the instance has no notebook", "dstk up"),
-    "unreachable": (
-        "the instance runs, and SSH does not reach it",
-        "`dstk up` lets your address of today in; `dstk doctor` tells whether SSH gets out of this network",
-    ),
-}
 
-
-def deploy(config: Request = None, *, on_event: OnEvent | None = None, **overrides: Any) -> Deployment:
+def deploy(
+    config: Request = None,
+    *,
+    limit: Iterable[str] = (),
+    prune: bool = False,
+    on_event: OnEvent | None = None,
+    **overrides: Any,
+) -> Deployment:
     """Make the deployment as the configuration says. What is there already is kept; nothing is made twice.
 
     Args:
         config: a path, a mapping, a Config, or None for ./dstk.yml, where that exists.
+        limit: logins; only these students are served. Empty means all.
+        prune: remove who is no longer in the roster, after their work has been archived on this machine.
         on_event: called for every step, in the caller's thread.
-        **overrides: keys of the configuration; they win over the file and the environment.
+        **overrides: keys of the configuration, such as `roster`; they win over the file and the environment.
 
     Returns:
-        The notebooks and the failures. A failure of a host is a result, not an exception.
+        The notebooks and the failures. A failure of a host or a student is a result, not an exception.
 
     Raises:
         ConfigError: the request was wrong; nothing was touched.
@@ -61,26 +63,29 @@ def deploy(config: Request = None, *, on_event: OnEvent | None = None, **overrid
     """
     from dstk_runner.state import hold_lock, new_log
 
-    with _opened(config, overrides, on_event) as wanted, hold_lock(wanted, "up") as run:
+    with _opened(config, _of_run(overrides, limit, prune), on_event) as wanted, hold_lock(wanted, "up") as run:
         failures = _failures_of(_check(wanted, on_event))
         if failures:
             return Deployment(deployment=wanted.deployment, region=wanted.region, failures=failures)
         log = new_log(wanted, "up")
         result = _run("site", wanted, on_event, log, run_id=run)
-        return _read_deployment(wanted, result, log)
+        return read_deployment(wanted, result, _call_roll(wanted), log)
 
 
-def status(config: Request = None, *, on_event: OnEvent | None = None, **overrides: Any) -> Deployment:
+def status(
+    config: Request = None, *, limit: Iterable[str] = (), on_event: OnEvent | None = None, **overrides: Any
+) -> Deployment:
     """Look at the deployment, and change nothing. Takes and raises what `deploy` does."""
+    from dstk_runner.roll import call_roll
     from dstk_runner.state import new_log
 
-    with _opened(config, overrides, on_event) as wanted:
-        found = _find(wanted)
-        if not any(resource.kind == "instance" for resource in found):
+    with _opened(config, _of_run(overrides, limit), on_event) as wanted:
+        roll = call_roll(wanted)
+        if not roll.hosts:
             return Deployment(deployment=wanted.deployment, region=wanted.region)
         log = new_log(wanted, "status")
-        seen = _read_deployment(wanted, _run("status", wanted, on_event, log), log)
-        return replace(seen, failures=(*seen.failures, *_find_troubles(seen.notebooks)), changed=0)
+        seen = read_deployment(wanted, _run("status", wanted, on_event, log), roll, log)
+        return replace(seen, failures=(*seen.failures, *find_troubles(seen.notebooks)), changed=0)
 
 
 def plan(config: Request = None, *, on_event: OnEvent | None = None, **overrides: Any) -> Plan:
@@ -102,7 +107,7 @@ def plan(config: Request = None, *, on_event: OnEvent | None = None, **overrides
             image=result.stats.get("dstk_image", {}),
             network=result.stats.get("dstk_network", {}),
             instance=result.stats.get("dstk_instance", {}),
-            failures=_complete(wanted, result.failures, log),
+            failures=read_failures(wanted, result, _call_roll(wanted), log),
             log=log,
         )
 
@@ -111,6 +116,14 @@ def find_deployed(config: Request = None, *, on_event: OnEvent | None = None, **
     """Return what `destroy` would delete: all that carries the tag. Takes and raises what `deploy` does."""
     with _opened(config, overrides, on_event) as wanted:
         return _find(wanted)
+
+
+def find_gone(config: Request = None, *, on_event: OnEvent | None = None, **overrides: Any) -> Mapping[str, str]:
+    """Return whom `deploy(prune=True)` would remove, with the instance of each. Takes and raises what `deploy` does."""
+    from dstk_runner.roll import call_roll
+
+    with _opened(config, overrides, on_event) as wanted:
+        return call_roll(wanted).gone
 
 
 def destroy(config: Request = None, *, on_event: OnEvent | None = None, **overrides: Any) -> Receipt:
@@ -123,6 +136,7 @@ def destroy(config: Request = None, *, on_event: OnEvent | None = None, **overri
             forget_hosts(wanted)
             return Receipt(deployment=wanted.deployment, region=wanted.region)
         log = new_log(wanted, "destroy")
+        roll = _call_roll(wanted)
         result = _run("destroy", wanted, on_event, log, run_id=run)
         left = _find_left(wanted, patience=10.0 if result.rc == 0 else 0.0)
         if not left:
@@ -133,7 +147,7 @@ def destroy(config: Request = None, *, on_event: OnEvent | None = None, **overri
             region=wanted.region,
             gone=tuple(resource for resource in before if resource.id not in ids),
             left=left,
-            failures=_complete(wanted, result.failures, log),
+            failures=read_failures(wanted, result, roll, log),
             log=log,
         )
 
@@ -149,18 +163,26 @@ def doctor(config: Request = None, *, on_event: OnEvent | None = None, **overrid
 
 def read_logs(config: Request = None, *, lines: int = 100, on_event: OnEvent | None = None, **overrides: Any) -> Logs:
     """Read the last lines of every notebook's logs. Takes and raises what `deploy` does."""
+    from dstk_runner.roll import call_roll
     from dstk_runner.state import find_logs, new_log
 
     with _opened(config, overrides, on_event) as wanted:
         runs = tuple(find_logs(wanted))
         found = Logs(deployment=wanted.deployment, region=wanted.region, runs=runs)
-        if not any(resource.kind == "instance" for resource in _find(wanted)):
+        roll = call_roll(wanted)
+        if not roll.hosts:
             return found
         log = new_log(wanted, "logs")
         result = _run("logs", wanted, on_event, log, extra={"jupyter_container_log_lines": lines})
         rows: Mapping[str, Mapping[str, list[str]]] = result.stats.get("dstk_logs", {})
         hosts = {host: {name: tuple(texts) for name, texts in logs.items()} for host, logs in rows.items()}
-        return replace(found, hosts=hosts, failures=_complete(wanted, result.failures, log))
+        return replace(found, hosts=hosts, failures=read_failures(wanted, result, roll, log))
+
+
+def _of_run(overrides: Mapping[str, Any], limit: Iterable[str], prune: bool = False) -> dict[str, Any]:
+    """Return the overrides with what is said of this run alone."""
+    names = [limit] if isinstance(limit, str) else list(limit)
+    return {**overrides, **({"limit": names} if names else {}), **({"prune": True} if prune else {})}
 
 
 @contextlib.contextmanager
@@ -227,45 +249,14 @@ def _tell(on_event: OnEvent | None, stage: str) -> None:
         on_event(Event(stage=stage))
 
 
-def _read_deployment(config: Config, result: PlaybookResult, log: Path) -> Deployment:
-    from dstk_runner.state import read_password
+def _call_roll(config: Config) -> Roll:
+    """Ask who sits where after a run; where AWS does not answer any more, the run's own answers must do."""
+    from dstk_runner.roll import Roll, call_roll
 
-    rows: Mapping[str, Mapping[str, str]] = result.stats.get("dstk_notebooks", {})
-    keys = ("student", "url", "instance_id", "address", "state", "container")
-    notebooks = [
-        Notebook(password=read_password(row["password_file"]), **{key: str(row[key]) for key in keys})
-        for row in rows.values()
-    ]
-    students = {notebook.instance_id: notebook.student for notebook in notebooks}
-    return Deployment(
-        deployment=config.deployment,
-        region=config.region,
-        notebooks=tuple(sorted(notebooks, key=lambda notebook: notebook.student)),
-        failures=_complete(config, result.failures, log, students=students),
-        changed=len(result.changes),
-        log=log,
-    )
-
-
-def _complete(
-    config: Config, failures: tuple[Failure, ...], log: Path, *, students: Mapping[str, str] | None = None
-) -> tuple[Failure, ...]:
-    """Say in every failure whose it is, and where to read on where nothing better is known."""
-    return tuple(
-        replace(
-            failure,
-            student=(students or {}).get(failure.host or "", config.student),
-            fix=failure.fix or f"{log} tells more; the same command, run again, goes on from there",
-        )
-        for failure in failures
-    )
-
-
-def _find_troubles(notebooks: tuple[Notebook, ...]) -> Iterator[Failure]:
-    for notebook in notebooks:
-        if notebook.state in _TROUBLES:
-            message, fix = _TROUBLES[notebook.state]
-            yield Failure(stage="status", host=notebook.instance_id, student=notebook.student, message=message, fix=fix)
+    try:
+        return call_roll(config)
+    except DstkError:
+        return Roll(students=tuple(row["student"] for row in config.members))
 
 
 def open_session(config: Config, on_event: OnEvent | None = None) -> contextlib.AbstractContextManager[Config]:

@@ -8,15 +8,20 @@ from typing import Annotated
 import typer
 
 from dstk_runner import api, display
+from dstk_runner.config import Config
 from dstk_runner.console import confirm, finish, open_errors, tell
 from dstk_runner.options import Request, takes_request
-from dstk_runner.progress import Progress
+from dstk_runner.progress import Progress, follow
 
 __all__ = ["deployment_app"]
 
 deployment_app = typer.Typer(rich_markup_mode=None)
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option("--limit", help="Only these students: logins with commas between them; can be repeated."),
+]
 
 
 @deployment_app.command()
@@ -31,23 +36,40 @@ def plan(request: Request) -> None:
 
 @deployment_app.command()
 @takes_request
-def up(request: Request, yes: Yes = False) -> None:
+def up(
+    request: Request,
+    limit: Limit = None,
+    prune: Annotated[
+        bool, typer.Option("--prune", help="Remove who left the roster, after archiving their work here.")
+    ] = False,
+    yes: Yes = False,
+) -> None:
     """Make the deployment, or finish and repair it."""
-    config = request.load()
+    config = request.load(limit=limit, prune=prune)
     if config.target == "aws" and not yes:
         tell(display.render_request(config))
         confirm("Make it?")
-    with Progress(open_errors()) as progress:
+    if prune and not yes:
+        _confirm_prune(config)
+    with follow(open_errors(), config, "up") as progress:
         result = api.deploy(config, on_event=progress)
     finish(request, result, display.render_deployment(result))
 
 
+def _confirm_prune(config: Config) -> None:
+    """Say who would be removed, and ask."""
+    gone = api.find_gone(config)
+    if gone:
+        tell(display.render_gone(gone))
+        confirm(f"Archive the work of these {len(gone)} on this machine, and remove them?")
+
+
 @deployment_app.command()
 @takes_request
-def status(request: Request) -> None:
+def status(request: Request, limit: Limit = None) -> None:
     """Show the deployment as it is."""
-    config = request.load()
-    with Progress(open_errors()) as progress:
+    config = request.load(limit=limit)
+    with follow(open_errors(), config, "status") as progress:
         result = api.status(config, on_event=progress)
     finish(request, result, display.render_deployment(result))
 
@@ -64,6 +86,6 @@ def destroy(request: Request, yes: Yes = False) -> None:
         # a script without --yes is wrong on the day on which there is nothing, too
         if found or not sys.stdin.isatty():
             confirm(f"Delete these {len(found)}, and all that is in the notebooks?")
-    with Progress(open_errors()) as progress:
+    with follow(open_errors(), config, "destroy") as progress:
         result = api.destroy(config, on_event=progress)
     finish(request, result, display.render_receipt(result))

@@ -17,6 +17,7 @@ __all__ = [
     "render_deployment",
     "render_error",
     "render_failures",
+    "render_gone",
     "render_logs",
     "render_plan",
     "render_receipt",
@@ -35,14 +36,26 @@ def render_error(error: DstkError) -> RenderableType:
 
 
 def render_failures(failures: Iterable[Failure]) -> RenderableType:
-    """Say each failure in two lines: where and what, then the remedy."""
-    lines: list[RenderableType] = []
+    """Say each failure in two lines: where and what, then the remedy. What befell many alike is said once."""
+    alike: dict[tuple[object, ...], list[Failure]] = {}
     for failure in failures:
-        place = ": ".join(filter(None, (failure.stage, failure.host, failure.task)))
-        lines.append(Text.assemble((f"{place}: ", "bold red"), failure.message))
-        if failure.fix:
-            lines.append(Text(f"  Fix: {failure.fix}"))
+        alike.setdefault((failure.stage, failure.task, failure.message, failure.fix), []).append(failure)
+    lines: list[RenderableType] = []
+    for group in alike.values():
+        first = group[0]
+        hosts = dict.fromkeys(failure.host for failure in group if failure.host)
+        students = dict.fromkeys(failure.student for failure in group if failure.student)
+        place = ": ".join(filter(None, (first.stage, _enumerate(hosts), _enumerate(students), first.task)))
+        lines.append(Text.assemble((f"{place}: ", "bold red"), first.message))
+        if first.fix:
+            lines.append(Text(f"  Fix: {first.fix}"))
     return Group(*lines)
+
+
+def _enumerate(names: Iterable[str], most: int = 6) -> str:
+    named = list(names)
+    rest = f" and {len(named) - most} more" if len(named) > most else ""
+    return ", ".join(named[:most]) + rest
 
 
 def render_deployment(deployment: Deployment) -> RenderableType:
@@ -55,7 +68,13 @@ def render_deployment(deployment: Deployment) -> RenderableType:
     for notebook in deployment.notebooks:
         state = Text(notebook.state, style=_STATES.get(notebook.state, "red"))
         table.add_row(notebook.student, notebook.url, notebook.password or "?", state)
-    return table
+    return Group(table, render_gone(deployment.gone)) if deployment.gone else table
+
+
+def render_gone(gone: Mapping[str, str]) -> RenderableType:
+    """Name who has a seat and is no longer in the roster, and the host of each."""
+    lines = [Text("No longer in the roster (`dstk up --prune` archives their work and removes them):", style="bold")]
+    return Group(*lines, *(Text(f"  {student} on {host}") for student, host in gone.items()))
 
 
 def render_checks(checks: Iterable[Check], *, only_bad: bool = False) -> RenderableType:
@@ -125,7 +144,14 @@ def render_receipt(receipt: Receipt) -> RenderableType:
 
 def render_request(config: Config) -> RenderableType:
     """Say what is about to be made, for the question whether to."""
-    who = f"one notebook for {config.student} on a {config.instance_type} with {config.volume_size} GB"
+    where = f"{config.instance_type} with {config.volume_size} GB"
+    number = len(config.members)
+    if number == 1:
+        who = f"one notebook for {config.student} on a {where}"
+    elif config.placement == "shared":
+        who = f"{number} notebooks, several to a {where}"
+    else:
+        who = f"{number} notebooks, each on a {where} of its own"
     return Text(f"{config.deployment}: {who}, in {config.region}. It costs money until `dstk destroy`.")
 
 

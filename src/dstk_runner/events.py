@@ -16,7 +16,8 @@ class Event:
     """One step of progress.
 
     `stage` is the name of a play, in lower case, or of what dstk does itself (`check`, `sandbox`). An event with
-    neither task nor host says that the stage started. `elapsed` is in seconds: what the task took, or, where
+    neither task nor host says that the stage started. `students` are those whose notebooks are on the host, as far as
+    that is known. `elapsed` is in seconds: what the task took, or, where
     nothing has ended yet, the time since the run began.
     """
 
@@ -26,6 +27,7 @@ class Event:
     status: Status = "started"
     elapsed: float = 0.0
     message: str = ""
+    students: tuple[str, ...] = ()
 
 
 OnEvent = Callable[[Event], None]

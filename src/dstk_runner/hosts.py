@@ -1,42 +1,72 @@
-"""The instances of a deployment as SSH reaches them."""
+"""The instances of a deployment: whose they are, and how SSH reaches them."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from dstk_runner.aws import make_client
 from dstk_runner.config import Config
 from dstk_runner.errors import ConfigError, Mistake, RunError
+from dstk_runner.project import load_seats
 from dstk_runner.remedies import explain
 from dstk_runner.resources import TAG
 
-__all__ = ["Host", "find_host", "make_ssh_command"]
+__all__ = ["Host", "find_host", "find_hosts", "make_ssh_command"]
+
+_THERE = ("pending", "running", "stopping", "stopped")
 
 
 @dataclass(frozen=True)
 class Host:
-    """A running instance, and whose it is."""
+    """An instance, and what its tags say of it."""
 
     instance_id: str
     address: str
-    student: str
+    state: str
+    type: str
+    tags: Mapping[str, str]
+
+    @property
+    def students(self) -> tuple[str, ...]:
+        """Who has a seat here, by seat."""
+        return tuple(seat.student for seat in load_seats().find_seats(self.tags))
+
+
+def find_hosts(config: Config) -> tuple[Host, ...]:
+    """Return all instances that are not terminated, oldest first.
+
+    Raises:
+        DstkError: AWS could not be asked.
+    """
+    filters = [
+        {"Name": f"tag:{TAG}", "Values": [config.deployment]},
+        {"Name": "instance-state-name", "Values": list(_THERE)},
+    ]
+    try:
+        client: Any = make_client("ec2", config.region)
+        pages = list(client.get_paginator("describe_instances").paginate(Filters=filters))
+    except Exception as error:
+        raise explain(error) from error
+    rows = [row for page in pages for reservation in page["Reservations"] for row in reservation["Instances"]]
+    return tuple(_read_host(row) for row in sorted(rows, key=lambda row: (row["LaunchTime"], row["InstanceId"])))
 
 
 def find_host(config: Config, student: str | None = None) -> Host:
-    """Return the student's running instance; without a name, the only one.
+    """Return the running instance on which the student sits; without a name, the only one.
 
     Raises:
         RunError: none is running.
         ConfigError: there are several, or none of that student.
     """
-    hosts = _find_hosts(config)
+    hosts = [host for host in find_hosts(config) if host.state == "running"]
     if not hosts:
         raise RunError(f"no instance of {config.deployment} is running in {config.region}", "dstk up")
-    chosen = [host for host in hosts if student in (None, host.student)]
+    chosen = [host for host in hosts if student is None or student in host.students]
     if len(chosen) == 1:
         return chosen[0]
-    names = ", ".join(host.student for host in hosts)
+    names = ", ".join(sorted(name for host in hosts for name in host.students))
     message = f"nobody here is called {student}" if student else "there is more than one instance"
     raise ConfigError([Mistake("--student", "student", message, f"one of {names}")])
 
@@ -53,19 +83,11 @@ def make_ssh_command(config: Config, host: Host, words: list[str]) -> list[str]:
     return ["ssh", "-i", str(config.ssh_key_path), *flags, f"ubuntu@{host.address}", *words]
 
 
-def _find_hosts(config: Config) -> list[Host]:
-    filters = [
-        {"Name": f"tag:{TAG}", "Values": [config.deployment]},
-        {"Name": "instance-state-name", "Values": ["running"]},
-    ]
-    try:
-        client: Any = make_client("ec2", config.region)
-        pages = list(client.get_paginator("describe_instances").paginate(Filters=filters))
-    except Exception as error:
-        raise explain(error) from error
-    hosts = []
-    for row in (row for page in pages for reservation in page["Reservations"] for row in reservation["Instances"]):
-        tags = {tag["Key"]: tag["Value"] for tag in row.get("Tags", ())}
-        address = row.get("PublicIpAddress") or row.get("PrivateIpAddress", "")
-        hosts.append(Host(row["InstanceId"], address, tags.get("dstk:student", "")))
-    return sorted(hosts, key=lambda host: host.student)
+def _read_host(row: Mapping[str, Any]) -> Host:
+    return Host(
+        instance_id=row["InstanceId"],
+        address=row.get("PublicIpAddress") or row.get("PrivateIpAddress", ""),
+        state=row["State"]["Name"],
+        type=row["InstanceType"],
+        tags={tag["Key"]: tag["Value"] for tag in row.get("Tags", ())},
+    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
 import typing
@@ -38,9 +39,11 @@ class Request:
     as_json: bool = False
     overrides: dict[str, Any] = field(default_factory=dict)
 
-    def load(self) -> Config:
-        """Merge the flags with the file and the environment."""
-        return load_config(self.source, overrides=self.overrides, as_flags=True)
+    def load(self, *, limit: list[str] | None = None, prune: bool = False) -> Config:
+        """Merge the flags with the file and the environment, and with what is said of this run alone."""
+        names = [name.strip() for text in limit or () for name in text.split(",") if name.strip()]
+        own = {**({"limit": names} if names else {}), **({"prune": True} if prune else {})}
+        return load_config(self.source, overrides={**self.overrides, **own}, as_flags=True)
 
 
 def _key(kind: Any, text: str, *names: str) -> Any:
@@ -53,6 +56,11 @@ _KEYS: dict[str, Any] = {
     "instance_type": _key(str, "Such as t3.medium."),
     "volume_size": _key(int, "Size of the disk in GB."),
     "student": _key(str, "Who the notebook is for."),
+    "roster": _key(str, "A CSV file with a student a line."),
+    "placement": _key(str, "dedicated, or shared: several notebooks to an instance."),
+    "students_per_host": _key(str, "Of a shared instance: a number, or auto."),
+    "notebook_memory": _key(str, "Memory of a notebook in MB, or auto."),
+    "notebook_cpus": _key(str, "CPUs of a notebook, or auto."),
     "allowed_cidrs": _key(list[str], "A network that may reach the notebook; can be repeated.", "--allowed-cidr"),
     "vpc_id": _key(str, "An existing VPC instead of one of its own."),
     "ssh_key": _key(str, "Path of the private key."),
@@ -96,9 +104,13 @@ def takes_request(command: Callable[..., None]) -> Callable[..., None]:
 
 def _read_request(given: dict[str, Any]) -> Request:
     overrides = {key: given[key] for key in _KEYS if given[key] not in (None, [])}
-    swap = overrides.get("swap_size", "")
-    if swap.isdigit():
-        overrides["swap_size"] = int(swap)
+    for key in ("swap_size", "students_per_host", "notebook_memory", "notebook_cpus"):
+        with contextlib.suppress(ValueError):
+            overrides[key] = _read_number(str(overrides.get(key, "")))
     if given["sandbox"]:
         overrides["target"] = "sandbox"
     return Request(source=given["config"], as_json=given["as_json"], overrides=overrides)
+
+
+def _read_number(text: str) -> int | float:
+    return int(text) if text.isdigit() else float(text)

@@ -35,6 +35,7 @@ class Recorder:
     unmatched: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
     _stage: str = ""
+    _students: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _last: dict[str, Failure] = field(default_factory=dict)
     _failed: set[str] | None = None
     _items: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -85,8 +86,14 @@ class Recorder:
         elif status == "ok" and result.get("changed"):
             status = "changed"
             self.changes.append(Change(host=host, task=task))
+        self._note_students(result)
         event = self._tell(host=host, task=task, status=status, message=message)
         return replace(event, elapsed=float(data.get("duration") or 0.0)) if status != "started" else event
+
+    def _note_students(self, result: Mapping[str, Any]) -> None:
+        """Learn from what a role publishes whose notebooks are on which host."""
+        hosts = ((result.get("ansible_stats") or {}).get("data") or {}).get("dstk_hosts") or {}
+        self._students |= {host: tuple(facts.get("students") or ()) for host, facts in hosts.items()}
 
     def _close(self, data: Mapping[str, Any]) -> None:
         self._failed = {
@@ -99,7 +106,16 @@ class Recorder:
         self, *, host: str | None = None, task: str | None = None, status: Status = "started", message: str = ""
     ) -> Event:
         elapsed = time.monotonic() - self._began
-        return Event(stage=self._stage, host=host, task=task, status=status, elapsed=elapsed, message=message)
+        students = self._students.get(host or "", ())
+        return Event(
+            stage=self._stage,
+            host=host,
+            task=task,
+            status=status,
+            elapsed=elapsed,
+            message=message,
+            students=students,
+        )
 
     def _write(self, raw: Mapping[str, Any]) -> None:
         text = _COLOUR.sub("", str(raw.get("stdout") or ""))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -14,7 +14,10 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Notebook:
-    """A student's notebook. `state` is ready, starting, failed, stopped, unreachable or missing."""
+    """A student's notebook. `state` is ready, starting, failed, stopped, unreachable or missing.
+
+    `last_activity` is a moment in ISO 8601, UTC, or empty; memory and disk are in bytes, None where not known.
+    """
 
     student: str
     url: str
@@ -23,6 +26,13 @@ class Notebook:
     address: str
     state: str
     container: str
+    seat: int = 1
+    image: str = ""
+    last_activity: str = ""
+    memory_used: int | None = None
+    memory_limit: int | None = None
+    disk_used: int | None = None
+    disk_free: int | None = None
 
     def to_json(self) -> Json:
         """Return it as DESIGN's document has it; the password is in it, for that is what is asked for."""
@@ -48,12 +58,17 @@ class Failure:
 
 @dataclass(frozen=True, kw_only=True)
 class Deployment:
-    """What `deploy` and `status` found in the end. `changed` counts the tasks that changed something."""
+    """What `deploy` and `status` found in the end: `deployment["student01"]` is a notebook, and a loop goes over all.
+
+    Notebooks and failures come in the order of the roster. `gone` are students who have a seat and are no longer in
+    the roster, with the instance on which they sit. `changed` counts the tasks that changed something.
+    """
 
     deployment: str
     region: str
     notebooks: tuple[Notebook, ...] = ()
     failures: tuple[Failure, ...] = ()
+    gone: Mapping[str, str] = field(default_factory=dict)
     changed: int = 0
     log: Path | None = None
 
@@ -61,6 +76,17 @@ class Deployment:
     def ok(self) -> bool:
         """Nothing failed."""
         return not self.failures
+
+    def __getitem__(self, student: str) -> Notebook:
+        """Return a student's notebook; a KeyError tells that there is none."""
+        for notebook in self.notebooks:
+            if notebook.student == student:
+                return notebook
+        raise KeyError(f"no notebook of {student} is in {self.deployment}")
+
+    def __iter__(self) -> Iterator[Notebook]:
+        """Go over the notebooks, in the order of the roster."""
+        return iter(self.notebooks)
 
     def to_json(self) -> Json:
         """Return the document of `dstk up --json` and `dstk status --json`."""
@@ -70,6 +96,7 @@ class Deployment:
             "ok": self.ok,
             "notebooks": [notebook.to_json() for notebook in self.notebooks],
             "failures": [failure.to_json() for failure in self.failures],
+            "gone": [{"student": student, "instance_id": host} for student, host in self.gone.items()],
         }
 
 

@@ -8,6 +8,7 @@ import pytest
 import dstk_runner
 from dstk_runner import api
 from dstk_runner.errors import ConfigError, RunError
+from dstk_runner.hosts import Host
 from dstk_runner.playbooks import PlaybookResult
 from dstk_runner.results import Change, Check, Failure, Resource
 
@@ -21,11 +22,15 @@ class World:
     def __init__(self) -> None:
         self.checks: list[Check] = []
         self.found: list[tuple[Resource, ...]] = [()]
+        self.hosts: tuple[Host, ...] = ()
         self.result = PlaybookResult(rc=0, hosts=frozenset({"localhost"}))
         self.ran: list[tuple[str, dict[str, Any]]] = []
 
     def find_resources(self, **_: str) -> tuple[Resource, ...]:
         return self.found.pop(0) if len(self.found) > 1 else self.found[0]
+
+    def find_hosts(self, _: Any) -> tuple[Host, ...]:
+        return self.hosts
 
     def run_checks(self, _: Any, **__: bool) -> tuple[Check, ...]:
         return tuple(self.checks)
@@ -39,52 +44,62 @@ class World:
 def world(home: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     monkeypatch.setattr("dstk_runner.resources.find_resources", world.find_resources)
+    monkeypatch.setattr("dstk_runner.roll.find_hosts", world.find_hosts)
     monkeypatch.setattr("dstk_runner.checks.run_checks", world.run_checks)
     monkeypatch.setattr("dstk_runner.playbooks.run_playbook", world.run_playbook)
     return world
 
 
-def notebook(folder: Path, *, state: str = "ready") -> dict[str, dict[str, str]]:
+def host(name: str, *seats: str, state: str = "running") -> Host:
+    """A host whose tags name its seats, each as `login identity`."""
+    tags = {f"dstk:seat:{number:02d}": seat for number, seat in enumerate(seats, start=1)}
+    return Host(instance_id=name, address="a", state=state, type="t3.large", tags=tags)
+
+
+def notebooks(folder: Path, *students: str, state: str = "ready") -> dict[str, dict[str, Any]]:
+    """What the roles publish of these students' notebooks, all on one host."""
     (folder / "password").write_text("open sesame\n")
-    values = {"student": "ada", "url": "http://a/lab", "instance_id": "i-1", "address": "a", "container": "dstk-ada"}
-    return {"i-1": {**values, "state": state, "password_file": str(folder / "password")}}
+    values = {"url": "http://a/lab", "instance_id": "i-1", "address": "a", "state": state, "seat": 1}
+    password = {"password_file": str(folder / "password")}
+    return {name: {**values, **password, "student": name, "container": f"dstk-{name}"} for name in students}
+
+
+def published(folder: Path, *students: str, **stats: Any) -> dict[str, Any]:
+    return {"dstk_notebooks": notebooks(folder, *students), **stats}
 
 
 def test_the_public_names_are_few_and_there() -> None:
-    assert len(dstk_runner.__all__) <= 20
+    assert len(dstk_runner.__all__) <= 30
     assert all(hasattr(dstk_runner, name) for name in dstk_runner.__all__)
 
 
 def test_a_deployment_holds_the_notebooks_with_their_passwords(world: World, home: Path) -> None:
-    world.result = PlaybookResult(rc=0, hosts=frozenset({"i-1"}), stats={"dstk_notebooks": notebook(home)})
+    world.result = PlaybookResult(rc=0, hosts=frozenset({"i-1"}), stats=published(home, "ada"))
     deployment = api.deploy()
     assert [(book.student, book.password) for book in deployment.notebooks] == [("ada", "open sesame")]
     assert deployment.ok
 
 
 def test_the_document_has_the_keys_of_the_design_in_their_order(world: World, home: Path) -> None:
-    world.result = PlaybookResult(
-        rc=2, stats={"dstk_notebooks": notebook(home)}, failures=(Failure(message="no", host="i-1"),)
-    )
+    world.result = PlaybookResult(rc=2, stats=published(home, "ada"), failures=(Failure(message="no", host="i-1"),))
     document = api.deploy().to_json()
-    assert list(document) == ["deployment", "region", "ok", "notebooks", "failures"]
+    assert list(document) == ["deployment", "region", "ok", "notebooks", "failures", "gone"]
     assert list(document["notebooks"][0]) == [
-        *("student", "url", "password", "instance_id", "address", "state", "container")
+        *("student", "url", "password", "instance_id", "address", "state", "container"),
+        *("seat", "image", "last_activity", "memory_used", "memory_limit", "disk_used", "disk_free"),
     ]
     assert list(document["failures"][0]) == ["host", "student", "stage", "task", "message", "fix"]
 
 
 def test_a_failure_knows_its_student_and_always_has_a_remedy(world: World, home: Path) -> None:
-    world.result = PlaybookResult(
-        rc=2, stats={"dstk_notebooks": notebook(home)}, failures=(Failure(message="no", host="i-1"),)
-    )
+    world.result = PlaybookResult(rc=2, stats=published(home, "ada"), failures=(Failure(message="no", host="i-1"),))
     [failure] = api.deploy().failures
     assert failure.student == "ada"
     assert "-up.log" in failure.fix
 
 
 def test_a_password_never_stands_in_a_representation(world: World, home: Path) -> None:
-    world.result = PlaybookResult(rc=0, stats={"dstk_notebooks": notebook(home)})
+    world.result = PlaybookResult(rc=0, stats=published(home, "ada"))
     assert "sesame" not in repr(api.deploy())
 
 
@@ -104,7 +119,8 @@ def test_a_wrong_request_is_an_exception_and_nothing_is_run(world: World) -> Non
 
 def test_a_warning_stops_nobody(world: World) -> None:
     world.checks = [Check(name="memory", status="warn", message="little")]
-    assert api.deploy().ok
+    api.deploy()
+    assert [name for name, _ in world.ran] == ["site"]
 
 
 def test_keyword_arguments_mappings_and_paths_say_the_same(world: World, home: Path) -> None:
@@ -129,8 +145,8 @@ def test_the_status_of_nothing_asks_no_host(world: World) -> None:
 def test_a_notebook_that_does_not_work_is_a_failure_of_the_status(
     world: World, home: Path, state: str, *, ok: bool
 ) -> None:
-    world.found = [(INSTANCE,)]
-    world.result = PlaybookResult(rc=0, stats={"dstk_notebooks": notebook(home, state=state)})
+    world.hosts = (host("i-1", "ada"),)
+    world.result = PlaybookResult(rc=0, stats={"dstk_notebooks": notebooks(home, "ada", state=state)})
     assert api.status().ok is ok
 
 
@@ -179,7 +195,7 @@ def test_destroying_forgets_the_passwords(world: World, home: Path) -> None:
 
 
 def test_logs_come_by_host_and_by_log(world: World) -> None:
-    world.found = [(INSTANCE,)]
+    world.hosts = (host("i-1", "ada"),)
     world.result = PlaybookResult(rc=0, stats={"dstk_logs": {"i-1": {"container": ["hello"], "pull": []}}})
     logs = api.read_logs(lines=7)
     assert logs.hosts == {"i-1": {"container": ("hello",), "pull": ()}}
@@ -189,3 +205,87 @@ def test_logs_come_by_host_and_by_log(world: World) -> None:
 def test_an_error_without_mistakes_is_one_failure() -> None:
     [failure] = api.explain_failure(RunError("it broke", "mend it"), stage="dstk")
     assert (failure.message, failure.fix) == ("it broke", "mend it")
+
+
+TWO = {"students": ["bob", "ada"]}
+
+
+def test_a_class_comes_in_the_order_of_its_roster(world: World, home: Path) -> None:
+    world.result = PlaybookResult(rc=0, stats=published(home, "ada", "bob"))
+    deployment = api.deploy(TWO)
+    assert [notebook.student for notebook in deployment] == ["bob", "ada"]
+    assert deployment["ada"].container == "dstk-ada"
+
+
+def test_a_student_without_a_notebook_is_a_key_error(world: World, home: Path) -> None:
+    world.result = PlaybookResult(rc=0, stats=published(home, "ada", "bob"))
+    with pytest.raises(KeyError, match="no notebook of grace"):
+        api.deploy(TWO)["grace"]
+
+
+def test_one_students_failure_is_told_by_the_role_and_not_by_its_summary(world: World, home: Path) -> None:
+    told = {"bob": {"host": "i-1", "stage": "configure", "task": "The image is pulled", "message": "no", "fix": "do"}}
+    summary = Failure(host="i-1", stage="configure", task="Every notebook is well", message="1 of 2 is not")
+    world.result = PlaybookResult(rc=2, failures=(summary,), stats=published(home, "ada", dstk_failures=told))
+    world.hosts = (host("i-1", "ada", "bob"),)
+    expected = Failure(student="bob", host="i-1", stage="configure", task="The image is pulled", message="no", fix="do")
+    assert api.deploy(TWO).failures == (expected,)
+
+
+def test_a_hosts_failure_is_one_of_each_of_its_students(world: World, home: Path) -> None:
+    failure = Failure(host="i-1", stage="configure", task="Docker Engine is installed", message="no", fix="do")
+    world.result = PlaybookResult(rc=2, failures=(failure,))
+    world.hosts = (host("i-1", "ada", "bob"),)
+    assert [(f.student, f.host) for f in api.deploy(TWO).failures] == [("bob", "i-1"), ("ada", "i-1")]
+
+
+def test_a_student_who_is_nowhere_is_a_failure(world: World, home: Path) -> None:
+    world.result = PlaybookResult(rc=0, stats=published(home, "ada"))
+    assert [(f.student, f.fix) for f in api.deploy(TWO).failures] == [("bob", "dstk up")]
+
+
+def test_a_failure_of_the_network_is_everybodys_once(world: World) -> None:
+    world.result = PlaybookResult(rc=2, failures=(Failure(host="localhost", stage="provision", message="no VPC"),))
+    assert [(f.student, f.message) for f in api.deploy(TWO).failures] == [(None, "no VPC")]
+
+
+def test_who_has_gone_is_listed_with_their_host_and_is_no_failure(world: World, home: Path) -> None:
+    world.result = PlaybookResult(rc=0, stats=published(home, "ada", "bob", "eve"))
+    world.hosts = (host("i-1", "ada", "bob", "eve"),)
+    deployment = api.deploy(TWO)
+    assert deployment.gone == {"eve": "i-1"}
+    assert (deployment.ok, [notebook.student for notebook in deployment]) == (True, ["bob", "ada"])
+    assert deployment.to_json()["gone"] == [{"student": "eve", "instance_id": "i-1"}]
+
+
+def test_whoever_would_be_pruned_can_be_asked_for(world: World) -> None:
+    world.hosts = (host("i-1", "ada", "eve"),)
+    assert api.find_gone(TWO) == {"eve": "i-1"}
+
+
+def test_a_seat_keeps_its_login_when_the_roster_gives_another(world: World, home: Path) -> None:
+    class_of_one = {"students": [{"name": "Ada", "login": "lovelace", "email": "ada@example.org"}]}
+    [member] = dstk_runner.load_config(class_of_one).members
+    world.result = PlaybookResult(rc=0, stats=published(home, "ada"))
+    world.hosts = (host("i-1", f"ada {member['identity']}"),)
+    deployment = api.deploy(class_of_one)
+    assert (deployment.ok, [notebook.student for notebook in deployment]) == (True, ["ada"])
+
+
+def test_a_limit_is_passed_on_and_leaves_the_others_out(world: World, home: Path) -> None:
+    told = {"ada": {"message": "no", "fix": "do"}}
+    world.result = PlaybookResult(rc=2, stats=published(home, "ada", "bob", dstk_failures=told))
+    deployment = api.deploy(TWO, limit=["bob"])
+    assert ([notebook.student for notebook in deployment], deployment.failures) == (["bob"], ())
+    assert world.ran[0][1]["extra_vars"]["dstk_limit"] == ["bob"]
+
+
+def test_pruning_is_passed_on(world: World) -> None:
+    api.deploy(TWO, prune=True)
+    assert world.ran[0][1]["extra_vars"]["dstk_prune"] is True
+
+
+def test_a_roster_is_a_keyword(world: World, home: Path) -> None:
+    (home / "roster.csv").write_text("login\nada\nbob\n")
+    api.deploy(roster="roster.csv")
+    assert [row["student"] for row in world.ran[0][1]["extra_vars"]["dstk_class"]] == ["ada", "bob"]

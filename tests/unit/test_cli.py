@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -257,3 +258,52 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
     command = f"{sys.executable} -c '{script}' up --help | head -c 1"
     done = subprocess.run(["bash", "-o", "pipefail", "-c", command], capture_output=True, text=True, check=False)
     assert done.stderr == ""
+
+
+def test_a_limit_is_a_list_with_commas_or_several_flags(monkeypatch: pytest.MonkeyPatch, home: Path) -> None:
+    (home / "dstk.yml").write_text("students: [ada, bob, eve]\n")
+    given = answer(monkeypatch, "deploy", DEPLOYMENT)
+    assert cli.run(["up", "--yes", "--limit", "ada,bob", "--limit", "eve"]) == 0
+    assert given[0].limit == ("ada", "bob", "eve")
+
+
+def test_a_limit_that_nobody_is_called_exits_2(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (home / "dstk.yml").write_text("students: [ada, bob]\n")
+    assert cli.run(["status", "--limit", "adda"]) == 2
+    assert "ada" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("typed", "code"), [("y\n", 0), ("n\n", 1)])
+def test_pruning_says_whom_it_removes_and_waits_for_a_yes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], typed: str, code: int
+) -> None:
+    answer(monkeypatch, "find_gone", {"eve": "i-1"})
+    answer(monkeypatch, "deploy", DEPLOYMENT)
+    monkeypatch.setattr("sys.stdin", Terminal(typed))
+    assert cli.run(["up", "--sandbox", "--prune"]) == code
+    assert "eve on i-1" in capsys.readouterr().err
+
+
+def test_pruning_nobody_asks_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, "find_gone", {})
+    answer(monkeypatch, "deploy", DEPLOYMENT)
+    monkeypatch.setattr("sys.stdin", io.StringIO())
+    assert cli.run(["up", "--sandbox", "--prune"]) == 0
+
+
+def test_the_gone_are_shown_below_the_notebooks(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answer(monkeypatch, "status", replace(DEPLOYMENT, gone={"eve": "i-1"}))
+    assert cli.run(["status"]) == 0
+    assert "eve on i-1" in capsys.readouterr().out
+
+
+def test_what_befell_many_alike_is_told_once(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    failures = tuple(Failure(stage="provision", student=f"s{n}", message="no room", fix="wait") for n in range(9))
+    answer(monkeypatch, "deploy", Deployment(deployment="d", region="r", failures=failures))
+    assert cli.run(["up", "--yes"]) == 1
+    told = capsys.readouterr().err
+    assert "provision: s0, s1, s2, s3, s4, s5 and 3 more: no room\n  Fix: wait" in told

@@ -40,6 +40,20 @@ def test_several_instances_need_a_name(ec2: Any) -> None:
     assert find_host(load_config(), "grace").instance_id == instance
 
 
+def test_a_shared_host_is_found_by_any_of_its_students(ec2: Any) -> None:
+    instance = launch(ec2, "")
+    seats = [{"Key": f"dstk:seat:0{n}", "Value": name} for n, name in enumerate(("ada 0f", "grace 1f"), start=1)]
+    ec2.create_tags(Resources=[instance], Tags=seats)
+    launch(ec2, "bob")
+    assert find_host(load_config(), "grace").instance_id == instance
+
+
+def test_a_stopped_instance_takes_no_login(ec2: Any) -> None:
+    ec2.stop_instances(InstanceIds=[launch(ec2, "ada")])
+    with pytest.raises(RunError, match="no instance"):
+        find_host(load_config())
+
+
 def test_an_unknown_name_is_a_wrong_request(ec2: Any) -> None:
     launch(ec2, "ada")
     with pytest.raises(ConfigError, match="nobody here is called bob"):
@@ -52,7 +66,8 @@ def test_without_an_instance_the_remedy_is_up(ec2: Any) -> None:
 
 
 def test_ssh_knows_the_host_by_its_id_and_never_forgets_its_key(home: object) -> None:
-    command = make_ssh_command(load_config(), Host("i-1", "203.0.113.7", "ada"), ["uptime"])
+    host = Host(instance_id="i-1", address="203.0.113.7", state="running", type="t3.large", tags={})
+    command = make_ssh_command(load_config(), host, ["uptime"])
     assert command[-2:] == ["ubuntu@203.0.113.7", "uptime"]
     assert "HostKeyAlias=i-1" in command
     assert "StrictHostKeyChecking=accept-new" in command

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from dstk_runner.config import Config, Source, load_config
+from dstk_runner.config import Config
 from dstk_runner.errors import ConfigError, Mistake
 from dstk_runner.results import Deployment, Failure, Notebook
 
@@ -40,13 +40,12 @@ class Person:
         return self.notebook.password if self.notebook else ""
 
 
-def find_people(deployment: Deployment, config: Config | Source = None) -> tuple[Person, ...]:
+def find_people(deployment: Deployment, wanted: Config) -> tuple[Person, ...]:
     """Return the class in the roster's order, then those who have a notebook and are in the roster no more.
 
     Raises:
-        ConfigError: the configuration is wrong, or of another deployment.
+        ConfigError: the configuration is of another deployment.
     """
-    wanted = config if isinstance(config, Config) else load_config(config)
     if wanted.deployment != deployment.deployment:
         message = f"the configuration is of {wanted.deployment}, and the notebooks are of {deployment.deployment}"
         raise ConfigError([Mistake("", "deployment", message, "give the configuration that they were made with")])
