@@ -13,6 +13,7 @@ from dstk_runner.api import deploy, destroy, doctor, plan, status
 from dstk_runner.config import Config, load_config
 from dstk_runner.errors import ConfigError, DstkError, Interrupted, Mistake
 from dstk_runner.events import Event
+from dstk_runner.handouts import Handouts, write_handouts, write_overview
 from dstk_runner.results import Check, Deployment, Failure, Notebook, Plan, Receipt, Resource
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "DstkError",
     "Event",
     "Failure",
+    "Handouts",
     "Interrupted",
     "Mistake",
     "Notebook",
@@ -36,4 +38,6 @@ __all__ = [
     "load_config",
     "plan",
     "status",
+    "write_handouts",
+    "write_overview",
 ]

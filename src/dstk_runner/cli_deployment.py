@@ -8,9 +8,12 @@ from typing import Annotated
 import typer
 
 from dstk_runner import api, display
+from dstk_runner.cli_handouts import Html, Seconds, Watch, watch_status
 from dstk_runner.config import Config
 from dstk_runner.console import confirm, finish, open_errors, tell
-from dstk_runner.options import Request, takes_request
+from dstk_runner.errors import ConfigError, Mistake
+from dstk_runner.handouts import write_overview
+from dstk_runner.options import Limit, Request, takes_request
 from dstk_runner.progress import Progress, follow
 
 __all__ = ["deployment_app"]
@@ -18,10 +21,6 @@ __all__ = ["deployment_app"]
 deployment_app = typer.Typer(rich_markup_mode=None)
 
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")]
-Limit = Annotated[
-    list[str] | None,
-    typer.Option("--limit", help="Only these students: logins with commas between them; can be repeated."),
-]
 
 
 @deployment_app.command()
@@ -66,11 +65,19 @@ def _confirm_prune(config: Config) -> None:
 
 @deployment_app.command()
 @takes_request
-def status(request: Request, limit: Limit = None) -> None:
+def status(
+    request: Request, watch: Watch = False, seconds: Seconds = None, html: Html = None, limit: Limit = None
+) -> None:
     """Show the deployment as it is."""
+    if watch:
+        return watch_status(request, seconds=seconds, html=html, limit=limit)
+    if seconds:
+        raise ConfigError([Mistake("", "SECONDS", f"{seconds} means nothing by itself", "add --watch")])
     config = request.load(limit=limit)
     with follow(open_errors(), config, "status") as progress:
         result = api.status(config, on_event=progress)
+    if html:
+        write_overview(result, html, config=config)
     finish(request, result, display.render_deployment(result))
 
 

@@ -16,8 +16,8 @@ from dstk_runner.config import Config
 from dstk_runner.console import finish, open_errors, show
 from dstk_runner.errors import ConfigError, Mistake
 from dstk_runner.handouts import Handouts, write_handouts
-from dstk_runner.options import Request, takes_request
-from dstk_runner.progress import Progress
+from dstk_runner.options import Limit, Request, takes_request
+from dstk_runner.progress import follow
 from dstk_runner.results import Deployment
 from dstk_runner.watch import Glance, watch
 
@@ -42,10 +42,11 @@ _SECONDS = 30
 def handouts(
     request: Request,
     into: Annotated[Path, typer.Option("--into", metavar="DIR", help="The folder.")] = Path("handouts"),
+    limit: Limit = None,
 ) -> None:
     """Write a page a student, a CSV for a mail merge, and an overview of the class."""
-    config = request.load()
-    with Progress(open_errors()) as progress:
+    config = request.load(limit=limit)
+    with follow(open_errors(), config, "status") as progress:
         seen = api.status(config, on_event=progress)
     result = write_handouts(seen, into, config=config)
     finish(request, result, _render_files(result))
@@ -60,7 +61,7 @@ def _render_files(result: Handouts) -> RenderableType:
     return Group(*(Text(line) for line in lines))
 
 
-def watch_status(request: Request, seconds: int | None, html: Path | None) -> None:
+def watch_status(request: Request, *, seconds: int | None, html: Path | None, limit: list[str] | None) -> None:
     """Show the deployment until Ctrl-C, and keep the page `html` fresh.
 
     Raises:
@@ -75,7 +76,7 @@ def watch_status(request: Request, seconds: int | None, html: Path | None) -> No
             return api.status(config)
 
     watch(
-        request.load,
+        lambda: request.load(limit=limit),
         look,
         lambda glance: show(_render_glance(glance, html), afresh=True),
         seconds=seconds or _SECONDS,

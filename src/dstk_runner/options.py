@@ -15,9 +15,13 @@ import typer
 
 from dstk_runner.config import Config, load_config
 
-__all__ = ["Answer", "AsJson", "Request", "takes_request"]
+__all__ = ["Answer", "AsJson", "Limit", "Request", "takes_request"]
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print one JSON document on standard output.")]
+Limit = Annotated[
+    list[str] | None,
+    typer.Option("--limit", help="Only these students: logins with commas between them; can be repeated."),
+]
 
 _CONFIGURATION = "Configuration"
 

@@ -51,6 +51,7 @@ def read_deployment(config: Config, result: PlaybookResult, roll: Roll, log: Pat
         notebooks=tuple(sorted(notebooks, key=lambda notebook: roll.find_place(notebook.student))),
         failures=tuple(sorted(failures, key=lambda failure: roll.find_place(failure.student))),
         gone=dict(sorted(roll.gone.items())),
+        logins={row["identity"]: login for row, login in zip(config.members, roll.students, strict=True)},
         changed=len(result.changes),
         log=log,
     )

@@ -61,7 +61,8 @@ class Deployment:
     """What `deploy` and `status` found in the end: `deployment["student01"]` is a notebook, and a loop goes over all.
 
     Notebooks and failures come in the order of the roster. `gone` are students who have a seat and are no longer in
-    the roster, with the instance on which they sit. `changed` counts the tasks that changed something.
+    the roster, with the instance on which they sit. `logins` has the login of each of the class by `identity`: that of
+    the seat, which outlives a roster that was sorted anew. `changed` counts the tasks that changed something.
     """
 
     deployment: str
@@ -69,6 +70,7 @@ class Deployment:
     notebooks: tuple[Notebook, ...] = ()
     failures: tuple[Failure, ...] = ()
     gone: Mapping[str, str] = field(default_factory=dict)
+    logins: Mapping[str, str] = field(default_factory=dict, repr=False)
     changed: int = 0
     log: Path | None = None
 

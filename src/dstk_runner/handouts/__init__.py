@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from dstk_runner.config import Config, Source
+from dstk_runner.config import Config, Source, load_config
 from dstk_runner.results import Deployment, Failure
 
 __all__ = ["Handouts", "write_handouts", "write_overview"]
@@ -44,7 +44,7 @@ def write_handouts(
     """Write what is handed out: a page a student, all pages in one, a CSV for a mail merge, and the overview.
 
     The files are for their owner only (mode 0600). Each is replaced in one step; pages of students who are not in
-    the class any more go.
+    the class any more go. Where the configuration has a limit, only the pages of those students are written.
 
     Args:
         deployment: what `deploy` or `status` returned.
@@ -57,8 +57,9 @@ def write_handouts(
     from dstk_runner.handouts.folder import write_folder
     from dstk_runner.handouts.people import find_people
 
-    people = find_people(deployment, config)
-    files, failures = write_folder(Path(into), deployment, people)
+    wanted = config if isinstance(config, Config) else load_config(config)
+    people = find_people(deployment, wanted)
+    files, failures = write_folder(Path(into), deployment, people, only_pages=bool(wanted.limit))
     return Handouts(
         deployment=deployment.deployment,
         region=deployment.region,
@@ -67,16 +68,13 @@ def write_handouts(
     )
 
 
-def write_overview(
-    deployment: Deployment, path: str | os.PathLike[str], *, config: Config | Source = None, note: str = ""
-) -> Path:
+def write_overview(deployment: Deployment, path: str | os.PathLike[str], *, config: Config | Source = None) -> Path:
     """Write the overview of the class, one HTML file that reloads itself; it holds no password.
 
     Args:
         deployment: what `deploy` or `status` returned.
         path: the file; it is replaced in one step.
         config: as for `write_handouts`.
-        note: what is to be said above the table, such as why the data is not newer.
 
     Raises:
         ConfigError: the configuration is wrong or of another deployment, or the file cannot be written.
@@ -85,5 +83,5 @@ def write_overview(
     from dstk_runner.handouts.overview import render_overview
     from dstk_runner.handouts.people import find_people
 
-    page = render_overview(deployment, find_people(deployment, config), note=note)
-    return write_private(Path(path), page)
+    wanted = config if isinstance(config, Config) else load_config(config)
+    return write_private(Path(path), render_overview(deployment, find_people(deployment, wanted)))

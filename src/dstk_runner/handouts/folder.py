@@ -22,14 +22,16 @@ OVERVIEW = "class.html"
 
 
 def write_folder(
-    folder: Path, deployment: Deployment, people: tuple[Person, ...]
+    folder: Path, deployment: Deployment, people: tuple[Person, ...], *, only_pages: bool = False
 ) -> tuple[tuple[Path, ...], tuple[Failure, ...]]:
     """Write all handouts, and remove the pages of those who have none; return the files, and who was left out why.
+
+    With `only_pages` these people are not the whole class: nothing is written for the class, and no page goes.
 
     Raises:
         ConfigError: the folder cannot be written to.
     """
-    ready = [person for person in people if person.enrolled and person.url and person.password]
+    ready = [person for person in people if person.url and person.password]
     if not folder.exists():
         # passwords do not end in a repository by a `git add .`
         write_private(ensure_folder(folder) / ".gitignore", "*\n")
@@ -38,13 +40,14 @@ def write_folder(
         write_private(pages / f"{person.login}.html", render_pages([person], deployment=deployment.deployment))
         for person in ready
     ]
-    _remove_others(pages, keep={path.name for path in written})
-    written += [
-        write_private(folder / PRINT_ALL, render_pages(ready, deployment=deployment.deployment)),
-        write_private(folder / MAIL_MERGE, render_mail_merge(ready)),
-        write_private(folder / OVERVIEW, render_overview(deployment, people)),
-    ]
-    lacking = [person for person in people if person.enrolled and person not in ready and not person.failures]
+    if not only_pages:
+        _remove_others(pages, keep={path.name for path in written})
+        written += [
+            write_private(folder / PRINT_ALL, render_pages(ready, deployment=deployment.deployment)),
+            write_private(folder / MAIL_MERGE, render_mail_merge(ready)),
+            write_private(folder / OVERVIEW, render_overview(deployment, people)),
+        ]
+    lacking = [person for person in people if person not in ready and not person.failures]
     return tuple(written), tuple(_explain(person) for person in lacking)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from dstk_runner.config import Config
@@ -20,7 +19,6 @@ class Person:
     name: str
     email: str = ""
     group: str = ""
-    enrolled: bool = True
     notebook: Notebook | None = None
     failures: tuple[Failure, ...] = ()
 
@@ -41,7 +39,7 @@ class Person:
 
 
 def find_people(deployment: Deployment, wanted: Config) -> tuple[Person, ...]:
-    """Return the class in the roster's order, then those who have a notebook and are in the roster no more.
+    """Return the class in the roster's order, each with the notebook that is at the person's seat.
 
     Raises:
         ConfigError: the configuration is of another deployment.
@@ -51,18 +49,15 @@ def find_people(deployment: Deployment, wanted: Config) -> tuple[Person, ...]:
         raise ConfigError([Mistake("", "deployment", message, "give the configuration that they were made with")])
     books = {notebook.student: notebook for notebook in deployment.notebooks}
     limit = set(wanted.limit)
-    members: list[dict[str, str]] = wanted.extra_vars()["dstk_class"]
-    rows = {row["student"]: row for row in members if not limit or row["student"] in limit}
-    gone: dict[str, Mapping[str, str]] = {login: {} for login in books if login not in rows}
+    rows = [row for row in wanted.members if not limit or row["student"] in limit]
     return tuple(
         Person(
-            login=login,
-            name=row.get("name") or login,
-            email=row.get("email", ""),
-            group=row.get("group", ""),
-            enrolled=login in rows,
+            login=(login := deployment.logins.get(row["identity"], row["student"])),
+            name=row["name"] or login,
+            email=row["email"],
+            group=row["group"],
             notebook=books.get(login),
             failures=tuple(failure for failure in deployment.failures if failure.student == login),
         )
-        for login, row in {**rows, **gone}.items()
+        for row in rows
     )
