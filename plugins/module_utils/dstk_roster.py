@@ -6,6 +6,7 @@ import difflib
 import importlib.util
 import re
 import sys
+import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -32,9 +33,10 @@ RosterError = _file.RosterError
 
 INSTANCE_TYPE = r"[a-z0-9-]+\.[a-z0-9-]+"
 IMAGE = r"([a-z0-9.-]+(:\d+)?/)?[a-z0-9._-]+(/[a-z0-9._-]+)*(:[\w][\w.-]{0,127})?(@sha256:[0-9a-f]{64})?"
-_EMAIL = r"[^@\s,;<>\"]+@[^@\s,;<>\"]+"
+_LONGEST = 200
+_KEYS = "name, login, email, group, instance_type, image"
 _SHAPES = {
-    "email": (_EMAIL, "is not an email address", "one address, such as ada@example.org"),
+    "email": (_columns.EMAIL, "is not an email address", "one address, such as ada@example.org"),
     "instance_type": (INSTANCE_TYPE, "is not an instance type", "family and size, such as t3.large"),
     "image": (
         IMAGE,
@@ -42,12 +44,6 @@ _SHAPES = {
         "lower case, such as quay.io/jupyter/datascience-notebook:2026-08-24",
     ),
 }
-
-# What gradebooks have among their students, by the name that stands where a student's would.
-_NOBODY = frozenset(
-    {"points possible", "student test", "test student", "manual posting", "points", "date", "class average"}
-)
-_TITLES = frozenset({"jr", "sr", "ii", "iii", "iv", "phd", "md", "msc", "ma", "ba", "bsc", "dr", "esq", "mba"})
 
 
 @dataclass(frozen=True)
@@ -89,15 +85,22 @@ def find_class(values: Mapping[str, Any], *, place: str = "students") -> list[di
     if not rows and not mistakes:
         mistakes.append(Mistake(str(roster), "", "the roster names nobody", "write a student a line, or leave it out"))
     if mistakes:
-        raise RosterError(mistakes)
+        raise RosterError(sorted(mistakes, key=_number))
     return _name_all(rows)
+
+
+def _number(mistake: Mistake) -> int:
+    """Answer the line of a mistake, or the number of the item."""
+    match = re.search(r"\d+$", mistake.where)
+    return int(match[0]) if match else 0
 
 
 def read_roster(path: Path) -> tuple[list[Row], list[Mistake]]:
     """Read a CSV file. Raises RosterError where it is none."""
     lines = _file.read_lines(path)
-    brightspace = bool(lines) and _columns.is_from("brightspace", lines[0].cells)
-    if not brightspace:
+    system = _columns.find_system(lines[0].cells) if lines else ""
+    if system != "brightspace":
+        # there, a sign before every number and login keeps a spreadsheet from reading them
         lines = [line for line in lines if not line.cells[0].startswith("#")]
     if not lines:
         return [], []
@@ -111,13 +114,10 @@ def read_roster(path: Path) -> tuple[list[Row], list[Mistake]]:
     ]
     rows = []
     for line in lines:
-        values = _read_cells(line.cells, columns)
-        if brightspace:
-            values = {field: text.removeprefix("#") for field, text in values.items()}
-        if _columns.plain(line.cells[0]) in _NOBODY and not values.get("email"):
-            continue
-        mistakes += _find_surplus(path, line, len(header.cells))
-        rows.append(Row(f"{path}:{line.number}", _complete(values)))
+        values = _columns.read_cells(line.cells, columns)
+        if not _columns.is_nobody(line.cells, values, system):
+            mistakes += _find_surplus(path, line, len(header.cells))
+            rows.append(Row(f"{path}:{line.number}", _columns.complete(values)))
     return rows, mistakes
 
 
@@ -125,12 +125,12 @@ def _read_bare(path: Path, lines: Sequence[Any]) -> tuple[list[Row], list[Mistak
     """Read a roster without a header."""
     columns = _columns.guess_columns([line.cells for line in lines])
     if _looks_like_header([line.cells for line in lines], columns):
-        fix = "call them name, login, email, group, instance_type, image"
+        fix = f"call them {_KEYS}"
         message = "this looks like a header, of columns that dstk does not know"
         return [], [Mistake(f"{path}:{lines[0].number}", "", message, fix)]
     width = len({index for found in columns.values() for index in found})
     mistakes = [mistake for line in lines for mistake in _find_surplus(path, line, width)]
-    rows = [Row(f"{path}:{line.number}", _complete(_read_cells(line.cells, columns))) for line in lines]
+    rows = [Row(f"{path}:{line.number}", _columns.complete(_columns.read_cells(line.cells, columns))) for line in lines]
     return rows, mistakes
 
 
@@ -143,30 +143,34 @@ def _looks_like_header(rows: Sequence[Sequence[str]], columns: Mapping[str, list
     return not first and all(others)
 
 
-def read_students(students: Sequence[Any], place: str) -> tuple[list[Row], list[Mistake]]:
+def read_students(students: Any, place: str) -> tuple[list[Row], list[Mistake]]:
     """Read the list of a dstk.yml: names, logins or emails, or mappings with a roster's columns."""
+    if not isinstance(students, list | tuple):
+        return [], [Mistake(place, "students", "expected a list", "write it in brackets: [student01, student02]")]
     rows, mistakes = [], []
     for number, item in enumerate(students, 1):
         where = f"{place}, item {number}"
+        values = {}
         if isinstance(item, Mapping):
             given = {str(key): " ".join(str(value).split()) for key, value in item.items() if value is not None}
             columns = _columns.find_columns(list(given))
-            known = {index for found in columns.values() for index in found}
-            for index, key in enumerate(given):
-                if columns and index not in known:
-                    near = difflib.get_close_matches(key, _columns.FIELDS, n=1)
-                    fix = (
-                        f"did you mean {near[0]}?"
-                        if near
-                        else "the keys are name, login, email, group, instance_type, image"
-                    )
-                    mistakes.append(Mistake(where, key, "there is no such key", fix))
-            values = _read_cells(list(given.values()), columns)
-        else:
+            values = _columns.read_cells(list(given.values()), columns)
+            mistakes += _find_unknown_keys(where, list(given), columns)
+        elif item is not None:
             text = " ".join(str(item).split())
             values = {"email" if "@" in text else "name": text}
-        rows.append(Row(where, _complete(values)))
+        rows.append(Row(where, _columns.complete(values)))
     return rows, mistakes
+
+
+def _find_unknown_keys(where: str, keys: Sequence[str], columns: Mapping[str, list[int]]) -> list[Mistake]:
+    known = {index for found in columns.values() for index in found}
+    mistakes = []
+    for key in (key for index, key in enumerate(keys) if columns and index not in known):
+        near = difflib.get_close_matches(key, _columns.FIELDS, n=1)
+        fix = f"did you mean {near[0]}?" if near else f"the keys are {_KEYS}"
+        mistakes.append(Mistake(where, key, "there is no such key", fix))
+    return mistakes
 
 
 def find_strangers(limit: Iterable[str], members: Sequence[Mapping[str, str]]) -> list[tuple[str, str]]:
@@ -189,13 +193,6 @@ def neutralise(text: str) -> str:
     return f"'{text}" if text.startswith(("=", "+", "-", "@", "\t", "\r", "\n")) else text
 
 
-def _read_cells(cells: Sequence[str], columns: Mapping[str, list[int]]) -> dict[str, str]:
-    return {
-        field: next((cells[index] for index in found if index < len(cells) and cells[index]), "")
-        for field, found in columns.items()
-    }
-
-
 def _find_surplus(path: Path, line: Any, width: int) -> list[Mistake]:
     surplus = [cell for cell in line.cells[width:] if cell]
     if not surplus:
@@ -204,33 +201,19 @@ def _find_surplus(path: Path, line: Any, width: int) -> list[Mistake]:
     return [Mistake(f"{path}:{line.number}", "", message, "put a cell that holds the separator in double quotes")]
 
 
-def _complete(values: Mapping[str, str]) -> dict[str, str]:
-    """Make one name of its parts, and see an email where it stands for a login or a name."""
-    found = dict(values)
-    first, last = found.pop("first", ""), found.pop("last", "")
-    if first or last:
-        far_east = re.fullmatch(r"[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+", first + last)
-        found["name"] = last + first if far_east else f"{first} {last}".strip()
-    elif found.get("name", "").count(",") == 1:
-        found["name"] = _turn(found["name"])
-    for field in ("login", "name"):
-        if re.fullmatch(_EMAIL, found.get(field, "")) and not found.get("email"):
-            found["email"] = found.pop(field)
-    return found
-
-
-def _turn(name: str) -> str:
-    """Answer `Ada Lovelace` for `Lovelace, Ada`, and leave a title where it stands."""
-    last, first = (part.strip() for part in name.split(","))
-    return name if first.casefold().rstrip(".") in _TITLES else f"{first} {last}".strip()
-
-
 def _find_mistakes(row: Row) -> list[Mistake]:
     found = [] if row.key else [Mistake(row.where, "", "nobody is named", "write a name, a login or an email")]
-    for field, (shape, message, fix) in _SHAPES.items():
-        text = row.get(field)
-        if text and not re.fullmatch(shape, text):
-            found.append(Mistake(row.where, field, f"{text!r} {message}", fix))
+    for field, text in row.values.items():
+        if len(text) > _LONGEST:
+            found.append(Mistake(row.where, field, f"{text[:20]!r}... is very long", "is a double quote missing?"))
+        elif re.search(r"\{[{%#]", text):
+            # Ansible would take what stands there for its own, and run it
+            found.append(Mistake(row.where, field, f"{text!r} holds the beginning of a template", "write it without {"))
+        elif any(unicodedata.category(letter) in ("Cc", "Cs") for letter in text):
+            found.append(Mistake(row.where, field, f"{text!r} holds a control character", "type it anew"))
+        elif field in _SHAPES and text:
+            shape, message, fix = _SHAPES[field]
+            found += [] if re.fullmatch(shape, text) else [Mistake(row.where, field, f"{text!r} {message}", fix)]
     return found
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import re
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 FIELDS = ("name", "first", "last", "login", "email", "group", "instance_type", "image")
 """What a column may hold. `first` and `last` make a name."""
@@ -41,7 +41,15 @@ _NAMES = {
     "instance_type": "instance type, instancetype, instance",
     "image": "image, notebook image",
 }
-_SYSTEM_COLUMNS = {"canvas": {"sis user id", "sis login id"}, "brightspace": {"orgdefinedid"}}
+_SYSTEMS = {"canvas": {"sis user id", "sis login id"}, "brightspace": {"orgdefinedid"}}
+
+# What gradebooks have among their students, by what stands where a student's name would.
+_NOBODY = frozenset({"points possible", "manual posting", "points", "date", "class average"})
+_TEST_STUDENT = frozenset({"student test", "test student"})
+
+EMAIL = r"[^@\s,;<>\"]+@[^@\s,;<>\"]+"
+_TITLES = frozenset({"jr", "sr", "ii", "iii", "iv", "phd", "md", "msc", "ma", "ba", "bsc", "dr", "esq", "mba"})
+_FAR_EAST = re.compile(r"[\u1100-\u11ff\u3040-\u30ff\u3400-\u9fff\uac00-\ud7af]+")
 
 
 def plain(text: str) -> str:
@@ -75,7 +83,11 @@ def find_columns(header: Sequence[str]) -> dict[str, list[int]]:
 def guess_columns(rows: Sequence[Sequence[str]]) -> dict[str, list[int]]:
     """Answer the columns of a roster without a header: who, and what else stands in the order of the documentation."""
     width = max((len(row) for row in rows), default=0)
-    emails = [index for index in range(width) if any(len(row) > index and "@" in row[index] for row in rows)]
+    texts = [[row[index] for row in rows if index < len(row)] for index in range(width)]
+    # an empty column can only be that of emails, which nobody has
+    emails = [index for index in range(width) if any("@" in text for text in texts[index])] or [
+        index for index in range(width) if not any(texts[index])
+    ]
     columns = {"email": emails[:1]} if emails else {}
     others = [index for index in range(width) if index not in columns.get("email", ())]
     fields = ("name", "group", "instance_type", "image")
@@ -100,6 +112,46 @@ def find_mistyped(header: Sequence[str], columns: dict[str, list[int]]) -> list[
     return answer
 
 
-def is_from(system: str, header: Sequence[str]) -> bool:
-    """Answer whether these are the columns of this learning system."""
-    return bool(_SYSTEM_COLUMNS[system] & {plain(cell) for cell in header})
+def find_system(header: Sequence[str]) -> str:
+    """Answer which learning system these columns are of, where its exports are peculiar."""
+    names = {plain(cell) for cell in header}
+    return next((system for system, columns in _SYSTEMS.items() if columns & names), "")
+
+
+def read_cells(cells: Sequence[str], columns: Mapping[str, list[int]]) -> dict[str, str]:
+    """Answer what each field holds: the first of its cells in which something is written."""
+    return {
+        field: next((cells[index] for index in found if index < len(cells) and cells[index]), "")
+        for field, found in columns.items()
+    }
+
+
+def is_nobody(cells: Sequence[str], values: Mapping[str, str], system: str) -> bool:
+    """Answer whether this row of a gradebook is about points and dates, or a learning system's test student."""
+    name = plain(next((cell for cell in cells if cell), ""))
+    if system == "canvas" and name in _TEST_STUDENT:
+        return True
+    return name in _NOBODY and not values.get("email")
+
+
+def complete(values: Mapping[str, str]) -> dict[str, str]:
+    """Make one name of its parts, and see an email where it stands for a login or a name."""
+    found = {field: text.removeprefix("#") for field, text in values.items()}
+    first, last = found.pop("first", ""), found.pop("last", "")
+    if first or last:
+        found["name"] = last + first if _FAR_EAST.fullmatch(first + last) else f"{first} {last}".strip()
+    elif found.get("name", "").count(",") == 1:
+        found["name"] = _turn(found["name"])
+    for field in ("login", "name"):
+        if re.fullmatch(EMAIL, found.get(field, "")) and not found.get("email"):
+            found["email"] = found.pop(field)
+    for field in {"login", "email"} & set(found):
+        # invisible marks, which copying from a page of the web brings along
+        found[field] = "".join(letter for letter in found[field] if unicodedata.category(letter) != "Cf")
+    return found
+
+
+def _turn(name: str) -> str:
+    """Answer `Ada Lovelace` for `Lovelace, Ada`, and leave a title where it stands."""
+    last, first = (part.strip() for part in name.split(","))
+    return name if first.casefold().replace(".", "") in _TITLES else f"{first} {last}".strip()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _SEPARATORS = "\t;,"
-_GARBLED = re.compile("\ufffd|[\u00c2\u00c3][\u0080-\u00bf]")
+_GARBLED = re.compile("\ufffd|\u00c2[\u00a1-\u00bf]|\u00c3[\u0080-\u00bf]")
 _WORKBOOKS = (b"PK\x03\x04", b"\xd0\xcf\x11\xe0")
 _SAVE = "save it as CSV UTF-8"
 
@@ -54,7 +54,7 @@ class Line:
 
 
 def read_lines(path: Path) -> list[Line]:
-    """Read the rows that say something, each cell without spaces and line breaks around and within it doubled.
+    """Read the rows that say something; spaces and line breaks within a cell become one space.
 
     Raises RosterError where the file cannot be read, is no text, or its quotes do not close.
     """
@@ -116,7 +116,7 @@ def _split(text: str, separator: str, shift: int, path: Path) -> list[Line]:
     begin = shift + 1
     try:
         for cells in reader:
-            lines.append(Line(begin, tuple(" ".join(cell.split()) for cell in cells)))
+            lines.append(Line(begin, tuple(map(_tidy, cells))))
             begin = reader.line_num + shift + 1
     except csv.Error as error:
         raise RosterError(
@@ -127,6 +127,12 @@ def _split(text: str, separator: str, shift: int, path: Path) -> list[Line]:
             ]
         ) from None
     return [line for line in lines if not line.blank]
+
+
+def _tidy(cell: str) -> str:
+    """Write a cell on one line, without what keeps a spreadsheet from taking it for a number: `="007"`."""
+    text = " ".join(cell.split())
+    return text[2:-1] if text.startswith('="') and text.endswith('"') else text
 
 
 def _rate(lines: Sequence[Line]) -> tuple[int, int]:
