@@ -66,7 +66,14 @@ def _bad_network(choice: str, text: str, error: ValueError) -> str:
     return f"{error}\nFix: write `allowed_cidrs` as networks, such as 203.0.113.7/32, or `auto`"
 
 
-def dstk_ingress_rules(cidrs: list[str], ports: dict[str, int]) -> list[dict]:
+def dstk_seat_ports(first: int, placement: str) -> str:
+    """Answer the ports of a host's seats, as a security group's rule wants them: one, or a range from the first on."""
+    if placement == _seats.DEDICATED:
+        return str(first)
+    return f"{first}-{int(first) + _seats.MOST_SEATS - 1}"
+
+
+def dstk_ingress_rules(cidrs: list[str], ports: dict[str, int | str]) -> list[dict]:
     """Answer rules for ec2_security_group: each port, named by what it is for, from each network."""
     rules = []
     for purpose, port in ports.items():
@@ -146,6 +153,7 @@ class FilterModule:
             "dstk_public_subnets": dstk_public_subnets,
             "dstk_reply_lost": dstk_reply_lost,
             "dstk_same_public_key": dstk_same_public_key,
+            "dstk_seat_ports": dstk_seat_ports,
             "dstk_seats": dstk_seats,
             "dstk_ssh_key_path": dstk_ssh_key_path,
             "dstk_zone_subnets": dstk_zone_subnets,

@@ -1,10 +1,10 @@
-"""What the EC2 modules of dstk share: a client that retries what is safe to retry, and tags as a mapping."""
+"""What the EC2 modules of dstk share: a client that retries what is safe to retry, pacing, and tags as a mapping."""
 
 from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 try:
@@ -14,19 +14,44 @@ except ImportError:  # AnsibleAWSModule reports the missing library
     pass
 
 DEPLOYMENT_TAG = "dstk:deployment"
-STUDENT_TAG = "dstk:student"
 THROTTLED = frozenset(
     {"RequestLimitExceeded", "Throttling", "ThrottlingException", "Unavailable", "ServiceUnavailable"}
 )
+
+
+CHUNK = 100
+"""Instances in one call that changes them; a filter takes 200 values, a change up to 1000."""
+
+
+class Pace:
+    """Keeps the calls of one action under the bucket that AWS has for it."""
+
+    def __init__(self, burst: float, per_second: float) -> None:
+        """Take how many calls may come at once, and how many a second after that."""
+        self._burst = burst
+        self._per_second = per_second
+        self._level = burst
+        self._then = time.monotonic()
+
+    def wait(self) -> None:
+        """Return when the next call may go out."""
+        while True:
+            now = time.monotonic()
+            self._level = min(self._burst, self._level + (now - self._then) * self._per_second)
+            self._then = now
+            if self._level >= 1:
+                self._level -= 1
+                return
+            time.sleep((1 - self._level) / self._per_second)
 
 
 def ec2_client(module: Any) -> Any:
     """Return an EC2 client that repeats a call whose connection broke twice, and no more.
 
     botocore repeats every 5xx answer, to which EC2's lack of capacity belongs: few attempts here leave time for the
-    next zone. Throttling is the business of `throttled`.
+    next zone. Throttling slows the client down (adaptive mode), and is for the rest the business of `throttled`.
     """
-    settings = {"retries": {"mode": "standard", "total_max_attempts": 3}, **(module.params.get("aws_config") or {})}
+    settings = {"retries": {"mode": "adaptive", "total_max_attempts": 3}, **(module.params.get("aws_config") or {})}
     return module.client("ec2", config=Config(**settings))
 
 
@@ -52,6 +77,12 @@ def find_all(client: Any, operation: str, key: str, **arguments: Any) -> list[di
     """Return every item of a paged describe call."""
     pages = throttled(lambda: list(client.get_paginator(operation).paginate(**arguments)))
     return [item for page in pages for item in page[key]]
+
+
+def chunks(items: Sequence[str], size: int = CHUNK) -> Iterator[list[str]]:
+    """Yield the items in portions that one call takes."""
+    for start in range(0, len(items), size):
+        yield list(items[start : start + size])
 
 
 def filters(values: Mapping[str, Iterable[str]]) -> list[dict[str, Any]]:

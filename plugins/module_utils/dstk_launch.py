@@ -1,4 +1,4 @@
-"""One instance for one student: found by its tags, else launched under a token that a repeated run draws again."""
+"""Launches in batches, under tokens that a repeated run draws again, and where AWS has room for them."""
 
 from __future__ import annotations
 
@@ -6,95 +6,117 @@ import contextlib
 import hashlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing library
-    from botocore.exceptions import ClientError
+    from botocore.exceptions import BotoCoreError, ClientError
 
 from ansible.module_utils.dstk_ec2 import (
-    DEPLOYMENT_TAG,
-    STUDENT_TAG,
+    Pace,
     error_code,
     filters,
     find_all,
     tag_list,
+    tags_of,
     throttled,
 )
+from ansible.module_utils.dstk_seats import find_seats
 
 LIVE = ("pending", "running", "stopping", "stopped")
 ENDED = ("shutting-down", "terminated")
-NEXT_ZONE = frozenset({"InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientFreeAddressesInSubnet"})
+NO_CAPACITY = frozenset(
+    {"InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientFreeAddressesInSubnet"}
+)
+OVER_QUOTA = frozenset({"VcpuLimitExceeded", "InstanceLimitExceeded"})
+BATCH = 50
+"""Instances in one RunInstances: few calls for a class, and small enough for a zone to have that many."""
 VISIBLE_SECONDS = 20
 """How long a launched instance may stay out of sight: DescribeInstances is eventually consistent for some seconds."""
 
 
-class LaunchError(Exception):
-    """A launch that AWS accepted and did not carry out; the message says why, and what to do."""
+@dataclass
+class Launcher:
+    """Launches for one deployment; `known` are the instances that were there before, ended ones included."""
 
-
-@dataclass(frozen=True)
-class Seat:
-    """Whom an instance is for, and what stands on it."""
-
+    client: Any
     deployment: str
-    student: str
+    known: set[str] = field(default_factory=set)
+    # AWS: 5 at once, 2 a second; a little less leaves room for others of the account
+    pace: Pace = field(default_factory=lambda: Pace(4, 1.8))
 
-    @property
-    def tags(self) -> dict[str, str]:
-        """What the instance is found by."""
-        return {DEPLOYMENT_TAG: self.deployment, STUDENT_TAG: self.student}
+    def launch(
+        self, request: Mapping[str, Any], count: int, subnets: Sequence[Mapping[str, str]]
+    ) -> tuple[list[dict[str, Any]], Exception | None]:
+        """Launch up to `count` instances, a zone after the other; answer those that came, and why the rest did not."""
+        launched: list[dict[str, Any]] = []
+        refusal: Exception | None = None
+        for index, subnet in enumerate(subnets):
+            size = BATCH
+            while missing := count - len(launched):
+                size = min(size, missing)
+                try:
+                    came = self._launch_batch(request, size, subnet)
+                except ClientError as error:
+                    refusal = error
+                    if error_code(error) in OVER_QUOTA and size > 1:
+                        size //= 2  # a part of them may still fit
+                        continue
+                    if error_code(error) in NO_CAPACITY:
+                        break
+                    return launched, error
+                except BotoCoreError as error:
+                    return launched, error
+                launched += came[:missing]
+                # a zone that gave fewer has no more; only the last one is asked again, to learn why
+                if len(came) < size and index < len(subnets) - 1:
+                    break
+        return launched, refusal if len(launched) < count else None
 
-    @property
-    def filters(self) -> list[dict[str, Any]]:
-        """The same as DescribeInstances wants it."""
-        return filters({f"tag:{key}": [value] for key, value in self.tags.items()})
+    def _launch_batch(self, request: Mapping[str, Any], size: int, subnet: Mapping[str, str]) -> list[dict[str, Any]]:
+        interface = {**request["NetworkInterfaces"][0], "SubnetId": subnet["id"]}
+        complete = {**request, "MinCount": 1, "MaxCount": size, "NetworkInterfaces": [interface]}
+        own = find_seats(_requested_tags(request))
+        while True:
+            token = client_token(self.deployment, request["InstanceType"], subnet["zone"], self.known)
+            self.pace.wait()
+            try:
+                instances = throttled(self.client.run_instances, ClientToken=token, **complete)["Instances"]
+            except ClientError as error:
+                if error_code(error) != "IdempotentParameterMismatch":
+                    raise
+                # an earlier run launched under this token what was wished for then: a newer image, a longer roster
+                instances = self._find_launched(token)
+            if not instances:
+                self.known.add(f"unseen {token}")
+                continue
+            self.known |= {instance["InstanceId"] for instance in instances}
+            usable = [item for item in instances if state_of(item) in LIVE and find_seats(tags_of(item)) in ([], own)]
+            if usable:
+                return usable
+
+    def _find_launched(self, token: str) -> list[dict[str, Any]]:
+        deadline = time.monotonic() + VISIBLE_SECONDS
+        while time.monotonic() < deadline:
+            if found := find_instances(self.client, filters({"client-token": [token]})):
+                return found
+            time.sleep(1)
+        return []
 
 
-def find_instances(client: Any, by: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """Answer instances by filters, ended ones included as long as AWS shows them (about an hour), oldest first."""
-    reservations = find_all(client, "describe_instances", "Reservations", Filters=by)
-    instances = [instance for reservation in reservations for instance in reservation["Instances"]]
-    return sorted(instances, key=lambda instance: (str(instance["LaunchTime"]), instance["InstanceId"]))
-
-
-def state_of(instance: Mapping[str, Any]) -> str:
-    """Answer the name of an instance's state."""
-    return str(instance["State"]["Name"])
-
-
-def client_token(seat: Seat, zone: str, generations: Iterable[str]) -> str:
-    """Derive the token of a launch from the seat, the zone and what was there before.
+def client_token(deployment: str, instance_type: str, zone: str, known: Iterable[str]) -> str:
+    """Derive the token of a launch from what is asked for and what was there before.
 
     A run that was killed after RunInstances had been sent draws the same token when it is repeated, so that AWS
-    answers with the instance which it made then. A new generation (the former instance was terminated) draws a new
-    one. 64 characters is what AWS takes.
+    answers with the instances which it made then. What has come since then, and what has ended, draws a new one.
+    64 characters is what AWS takes.
     """
-    text = "\0".join(["dstk", seat.deployment, seat.student, zone, *sorted(generations)])
+    text = "\0".join(["dstk", deployment, instance_type, zone, *sorted(known)])
     return hashlib.sha256(text.encode()).hexdigest()
-
-
-def launch(
-    client: Any,
-    seat: Seat,
-    parameters: Mapping[str, Any],
-    subnets: Sequence[Mapping[str, str]],
-    *,
-    gone: Iterable[str],
-) -> dict[str, Any]:
-    """Launch one instance, in the first zone that has capacity, and answer it."""
-    for subnet in subnets[:-1]:
-        try:
-            return _launch_in(client, seat, parameters, subnet, gone)
-        except ClientError as error:
-            if error_code(error) not in NEXT_ZONE:
-                raise
-    return _launch_in(client, seat, parameters, subnets[-1], gone)
 
 
 def run_parameters(
     *,
-    seat: Seat,
     image: Mapping[str, Any],
     instance_type: str,
     volume_size: int,
@@ -102,14 +124,12 @@ def run_parameters(
     security_group_ids: Sequence[str],
     tags: Mapping[str, str],
 ) -> dict[str, Any]:
-    """Build what RunInstances is asked for, without subnet and token."""
-    labels = tag_list({**tags, **seat.tags})
+    """Build what RunInstances is asked for, without number, subnet and token."""
+    labels = tag_list(tags)
     return {
         "ImageId": image["image_id"],
         "InstanceType": instance_type,
         "KeyName": key_name,
-        "MinCount": 1,
-        "MaxCount": 1,
         "InstanceInitiatedShutdownBehavior": "stop",
         "MetadataOptions": {"HttpTokens": "required", "HttpPutResponseHopLimit": 1, "HttpEndpoint": "enabled"},
         "BlockDeviceMappings": [
@@ -132,62 +152,18 @@ def run_parameters(
     }
 
 
-def _launch_in(
-    client: Any, seat: Seat, parameters: Mapping[str, Any], subnet: Mapping[str, str], gone: Iterable[str]
-) -> dict[str, Any]:
-    generations = set(gone)
-    interface = {**parameters["NetworkInterfaces"][0], "SubnetId": subnet["id"]}
-    request = {**parameters, "NetworkInterfaces": [interface]}
-    while True:
-        token = client_token(seat, subnet["zone"], generations)
-        try:
-            instance = throttled(client.run_instances, ClientToken=token, **request)["Instances"][0]
-        except ClientError as error:
-            if error_code(error) != "IdempotentParameterMismatch":
-                raise
-            # an earlier run launched under this token what was wished for then: a newer image or another type since
-            instance = _find_launched(client, token)
-            if instance is None:
-                generations.add(f"unseen {token}")
-                continue
-        if state_of(instance) in LIVE:
-            return instance
-        generations.add(instance["InstanceId"])
+def find_instances(client: Any, by: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Answer instances by filters, ended ones included as long as AWS shows them (about an hour), oldest first."""
+    reservations = find_all(client, "describe_instances", "Reservations", Filters=by)
+    instances = [instance for reservation in reservations for instance in reservation["Instances"]]
+    return sorted(instances, key=lambda instance: (str(instance["LaunchTime"]), instance["InstanceId"]))
 
 
-def _find_launched(client: Any, token: str) -> dict[str, Any] | None:
-    deadline = time.monotonic() + VISIBLE_SECONDS
-    while time.monotonic() < deadline:
-        if found := find_instances(client, filters({"client-token": [token]})):
-            return found[-1]
-        time.sleep(1)
-    return None
+def state_of(instance: Mapping[str, Any]) -> str:
+    """Answer the name of an instance's state."""
+    return str(instance["State"]["Name"])
 
 
-def wait_for_state(client: Any, instance_id: str, state: str, *, timeout: float) -> dict[str, Any]:
-    """Ask every second until the instance is in the state, a running one with an address, and answer it.
-
-    Raises LaunchError where it ends instead, or where the time (in seconds) is up.
-    """
-    deadline = time.monotonic() + timeout
-    seen = "not to be seen yet"
-    while time.monotonic() < deadline:
-        for instance in find_instances(client, filters({"instance-id": [instance_id]})):
-            seen = state_of(instance)
-            if seen == state and (state != "running" or instance.get("PublicIpAddress")):
-                return instance
-            if seen in ENDED and state not in ENDED:
-                raise LaunchError(_why_ended(instance))
-        time.sleep(1)
-    raise LaunchError(
-        f"instance {instance_id} is {seen} after {timeout:.0f} s and should be {state}\n"
-        "Fix: run the same command again; if it stays, look at the instance's status checks in the EC2 console"
-    )
-
-
-def _why_ended(instance: Mapping[str, Any]) -> str:
-    reason = instance.get("StateReason", {}).get("Message") or "AWS gives no reason"
-    return (
-        f"AWS ended instance {instance['InstanceId']} while it was starting: {reason}\n"
-        "Fix: see to the reason (volume limits and encryption keys are the usual ones), and run the same command again"
-    )
+def _requested_tags(request: Mapping[str, Any]) -> dict[str, str]:
+    specifications = request.get("TagSpecifications") or [{}]
+    return tags_of(specifications[0])

@@ -10,7 +10,8 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing library
     from botocore.exceptions import BotoCoreError, ClientError
 
-from ansible.module_utils.dstk_ec2 import ec2_client, error_code, filters, find_all, throttled
+from ansible.module_utils.dstk_ec2 import ec2_client
+from ansible.module_utils.dstk_types import find_types
 
 DOCUMENTATION = """
 module: dstk_instance_type_info
@@ -63,39 +64,6 @@ zones:
   returned: always
 """
 
-ARCHITECTURES = {"x86_64": "amd64", "arm64": "arm64"}
-
-
-def find_type(client, name: str) -> dict:
-    """Answer what the type is."""
-    found = throttled(client.describe_instance_types, InstanceTypes=[name])["InstanceTypes"][0]
-    architectures = found["ProcessorInfo"]["SupportedArchitectures"]
-    architecture = next(kind for kind in ARCHITECTURES if kind in architectures)
-    return {
-        "architecture": architecture,
-        "ubuntu_architecture": ARCHITECTURES[architecture],
-        "vcpus": found["VCpuInfo"]["DefaultVCpus"],
-        "memory_mib": found["MemoryInfo"]["SizeInMiB"],
-    }
-
-
-def find_zones(client, name: str) -> list[str]:
-    """Answer which zones offer the type; local zones are left out, for they lack much of what a region has."""
-    offers = find_all(
-        client,
-        "describe_instance_type_offerings",
-        "InstanceTypeOfferings",
-        LocationType="availability-zone",
-        Filters=filters({"instance-type": [name]}),
-    )
-    zones = throttled(client.describe_availability_zones, Filters=filters({"state": ["available"]}))
-    usable = {
-        zone["ZoneName"]
-        for zone in zones["AvailabilityZones"]
-        if zone.get("ZoneType", "availability-zone") == "availability-zone"
-    }
-    return sorted(usable & {offer["Location"] for offer in offers})
-
 
 def main() -> None:
     """Run the module."""
@@ -104,19 +72,15 @@ def main() -> None:
     )
     name = module.params["instance_type"]
     try:
-        client = ec2_client(module)
-        answer = find_type(client, name)
-        zones = find_zones(client, name)
+        found = find_types(ec2_client(module), [name]).get(name, {})
     except (BotoCoreError, ClientError) as error:
-        if error_code(error) != "InvalidInstanceType":
-            module.fail_json_aws(error, msg=f"Instance type {name}")
-        zones = []
-    if not zones:
+        module.fail_json_aws(error, msg=f"Instance type {name}")
+    if not found.get("zones"):
         module.fail_json(
             msg=f"no zone of {module.region} offers the instance type {name}\n"
             "Fix: choose another `instance_type`, or a `region` that offers it"
         )
-    module.exit_json(changed=False, zones=zones, **answer)
+    module.exit_json(changed=False, **found)
 
 
 if __name__ == "__main__":

@@ -1,0 +1,299 @@
+"""A class gets its hosts: what is there is read once, seats are decided, and what is missing is launched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+from ansible.module_utils.dstk_aws_errors import Explanation
+from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, tags_of
+from ansible.module_utils.dstk_fleet import Fleet, explain_error
+from ansible.module_utils.dstk_launch import LIVE, Launcher, run_parameters, state_of
+from ansible.module_utils.dstk_seats import (
+    DEDICATED,
+    PLACEMENT_TAG,
+    SHARED,
+    Host,
+    Row,
+    Seat,
+    Settlement,
+    find_capacity,
+    host_tags,
+    settle,
+)
+from ansible.module_utils.dstk_types import find_types
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What a class wants, as the module dstk_hosts takes it."""
+
+    deployment: str
+    rows: Sequence[Row]
+    limit: frozenset[str]
+    placement: str
+    types: Sequence[str]
+    sizes: Mapping[str, str]
+    images: Mapping[str, Mapping[str, Any]]
+    subnets: Sequence[Mapping[str, str]]
+    launch: Mapping[str, Any]
+    timeout: float
+
+    @classmethod
+    def read(cls, given: Mapping[str, Any]) -> Wishes:
+        """Read the module's parameters."""
+        people = [{key: str(row.get(key) or "") for key in Row.__annotations__} for row in given["students"]]
+        return cls(
+            deployment=given["deployment"],
+            rows=[Row(**person) for person in people],
+            limit=frozenset(given["limit"]),
+            placement=given["placement"],
+            types=list(dict.fromkeys([given["instance_type"], *given["instance_types"]])),
+            sizes={key: given[key] for key in ("students_per_host", "notebook_memory", "notebook_cpus")},
+            images=given["images"],
+            subnets=given["subnets"],
+            launch={key: given[key] for key in ("volume_size", "security_group_ids", "key_name")},
+            timeout=given["timeout"],
+        )
+
+    def includes(self, student: str) -> bool:
+        """Answer whether this run is about a student."""
+        return not self.limit or student in self.limit
+
+
+@dataclass
+class Work:
+    """What a run does: the seats of each host, the tags that it lacks, and whom it cannot serve."""
+
+    seats: dict[str, list[Seat]] = field(default_factory=dict)
+    tags: dict[str, dict[str, str]] = field(default_factory=dict)
+    launched: dict[str, dict[str, Any]] = field(default_factory=dict)
+    failures: dict[str, Explanation] = field(default_factory=dict)
+
+    def fail(self, students: Sequence[str], reason: Explanation) -> None:
+        """Note why these students have no host."""
+        self.failures.update(dict.fromkeys(students, reason))
+
+
+def ensure_seats(fleet: Fleet, wishes: Wishes, *, check_mode: bool = False) -> dict[str, Any]:
+    """Give every student of the run a seat on a running host, and answer what the module returns."""
+    found = fleet.find()
+    live = {item["InstanceId"]: item for item in found if state_of(item) in LIVE}
+    hosts = [Host(key, item["InstanceType"], tags_of(item)) for key, item in live.items()]
+    asked = [*wishes.types, *(row.instance_type for row in wishes.rows if row.instance_type)]
+    kinds = find_types(fleet.client, [*asked, *(host.type for host in hosts if host.placement == SHARED)])
+    capacities = {
+        name: find_capacity(
+            placement=wishes.placement, vcpus=kind["vcpus"], memory_mib=kind["memory_mib"], **wishes.sizes
+        )
+        for name, kind in kinds.items()
+    }
+    settlement = settle(
+        wishes.rows,
+        hosts,
+        placement=wishes.placement,
+        instance_types=wishes.types,
+        capacities=capacities,
+        limit=wishes.limit,
+    )
+    work = Work()
+    for row, host_id in settlement.conflicts:
+        work.fail([row.student], _why_taken(row, host_id))
+    _seat_on_hosts(work, wishes, hosts, settlement)
+    launcher = Launcher(fleet.client, wishes.deployment, {item["InstanceId"] for item in found})
+    numbers = _count_from(max((host.number for host in hosts), default=0), work)
+    for rows in _group(settlement.unseated):
+        _launch_for(work, wishes, rows, kinds, capacities, numbers, None if check_mode else launcher)
+    awaited = {key: work.tags.get(key, {}) for key, seats in work.seats.items() if _concerns(wishes, seats)}
+    seen = {**live, **work.launched}
+    started = [key for key in awaited if state_of(seen[key]) in ("stopping", "stopped")]
+    if awaited and not check_mode:
+        now, failed = fleet.await_running(awaited, timeout=wishes.timeout)
+        seen.update(now)
+        for key, reason in failed.items():
+            work.fail([seat.student for seat in work.seats.pop(key)], reason)
+    answer = _answer(wishes, work, settlement, before=live, seen=seen, started=started)
+    return {**answer, "architecture": kinds.get(wishes.types[0], {}).get("architecture", "")}
+
+
+def _seat_on_hosts(work: Work, wishes: Wishes, hosts: Sequence[Host], settlement: Settlement) -> None:
+    """Note the seats of the hosts that are there, and which tags these lack."""
+    last = max((host.number for host in hosts), default=0)
+    for host in hosts:
+        kept, given = settlement.kept.get(host.id, []), settlement.given.get(host.id, [])
+        if not kept and not given:
+            continue
+        work.seats[host.id] = [*kept, *given]
+        number = host.number
+        if not host.seats and wishes.placement == SHARED:
+            last = number = last + 1
+        placement = host.placement if host.seats else wishes.placement
+        tags = host_tags(wishes.deployment, placement, [*kept, *given], number=number)
+        if host.seats:
+            del tags["Name"]  # its owner may have given it another
+        lacking = {key: value for key, value in tags.items() if host.tags.get(key) != value}
+        if lacking:
+            work.tags[host.id] = lacking
+
+
+def _count_from(last: int, work: Work) -> Iterator[int]:
+    """Count the shared hosts that are launched, after those that are there."""
+    given = [int(tags["dstk:host"]) for tags in work.tags.values() if "dstk:host" in tags]
+    number = max([last, *given])
+    while True:
+        number += 1
+        yield number
+
+
+def _group(rows: Sequence[Row]) -> list[list[Row]]:
+    """Put together the rows that want the same type."""
+    groups: dict[str, list[Row]] = {}
+    for row in rows:
+        groups.setdefault(row.instance_type, []).append(row)
+    return list(groups.values())
+
+
+def _launch_for(
+    work: Work,
+    wishes: Wishes,
+    rows: Sequence[Row],
+    kinds: Mapping[str, Mapping[str, Any]],
+    capacities: Mapping[str, int],
+    numbers: Iterator[int],
+    launcher: Launcher | None,
+) -> None:
+    """Launch hosts for rows of one wish, one type after the other; without a launcher, only plan them."""
+    waiting = list(rows)
+    refusal: Explanation | None = None
+    for name in (waiting[0].instance_type,) if waiting[0].instance_type else wishes.types:
+        subnets = [subnet for subnet in wishes.subnets if subnet["zone"] in kinds.get(name, {}).get("zones", [])]
+        image = wishes.images.get(kinds.get(name, {}).get("architecture", ""))
+        if not subnets or not image:
+            refusal = refusal or _why_impossible(name, kinds)
+            continue
+        count = -(-len(waiting) // capacities[name])
+        portions = [waiting[n * capacities[name] : (n + 1) * capacities[name]] for n in range(count)]
+        seatings = [[Seat(row.student, n, row.identity) for n, row in enumerate(part, start=1)] for part in portions]
+        labels = [
+            host_tags(
+                wishes.deployment, wishes.placement, seats, number=next(numbers) if wishes.placement == SHARED else 0
+            )
+            for seats in seatings
+        ]
+        if launcher is None:
+            came = [_plan(name, subnets[0]["zone"], image, len(work.launched) + n + 1) for n in range(count)]
+            error = None
+        else:
+            common = {"Name": wishes.deployment, PLACEMENT_TAG: wishes.placement}
+            # who sits on the only host is known before it is made; of several, AWS tags all alike
+            tags = {**(labels[0] if count == 1 else common), DEPLOYMENT_TAG: wishes.deployment}
+            request = run_parameters(image=image, instance_type=name, tags=tags, **wishes.launch)
+            came, error = launcher.launch(request, count, subnets)
+        for instance, seats, label in zip(came, seatings, labels, strict=False):
+            work.launched[instance["InstanceId"]] = instance
+            work.seats[instance["InstanceId"]] = seats
+            work.tags[instance["InstanceId"]] = label
+        waiting = [row for part in portions[len(came) :] for row in part]
+        if not waiting:
+            return
+        refusal = explain_error(error) if error else refusal
+    work.fail([row.student for row in waiting], refusal or _why_impossible(wishes.types[0], kinds))
+
+
+def _plan(name: str, zone: str, image: Mapping[str, Any], number: int) -> dict[str, Any]:
+    """Answer what check mode says of an instance that would be launched."""
+    return {
+        "InstanceId": f"planned-{number:02d}",
+        "InstanceType": name,
+        "ImageId": image["image_id"],
+        "Placement": {"AvailabilityZone": zone},
+        "State": {"Name": "pending"},
+    }
+
+
+def _concerns(wishes: Wishes, seats: Sequence[Seat]) -> bool:
+    return any(wishes.includes(seat.student) for seat in seats)
+
+
+def _answer(
+    wishes: Wishes,
+    work: Work,
+    settlement: Settlement,
+    *,
+    before: Mapping[str, Mapping[str, Any]],
+    seen: Mapping[str, Mapping[str, Any]],
+    started: Sequence[str],
+) -> dict[str, Any]:
+    hosts = [_describe(seen[key], seats, wishes.placement, work.tags.get(key, {})) for key, seats in work.seats.items()]
+    types = {*wishes.types, *(row.instance_type for row in wishes.rows)}
+    images = {image["image_id"] for image in wishes.images.values()}
+    kept = [key for key in work.seats if key in before and key not in started]
+    changed = bool(work.launched or started or work.tags)
+    was = {key: state_of(item) for key, item in before.items()}
+    return {
+        "changed": changed,
+        "hosts": hosts,
+        "failures": [
+            {"student": student, "message": reason.message, "fix": reason.fix}
+            for student, reason in sorted(work.failures.items())
+            if wishes.includes(student)
+        ],
+        "gone": [{"student": seat.student, "instance_id": key} for key, seat in settlement.gone],
+        "launched": list(work.launched),
+        "started": list(started),
+        "kept": kept,
+        "differing": [
+            key
+            for key in work.seats
+            if key in before and (before[key]["InstanceType"] not in types or before[key]["ImageId"] not in images)
+        ],
+        "warnings": _find_warnings(settlement),
+        "diff": {"before": was, "after": {**was, **{host["id"]: host["state"] for host in hosts}} if changed else was},
+    }
+
+
+def _describe(instance: Mapping[str, Any], seats: Sequence[Seat], placement: str, given: Mapping[str, str]) -> dict:
+    tags = {**tags_of(instance), **given}
+    return {
+        "id": instance["InstanceId"],
+        "address": instance.get("PublicIpAddress", ""),
+        "zone": instance["Placement"]["AvailabilityZone"],
+        "type": instance["InstanceType"],
+        "image_id": instance["ImageId"],
+        "state": state_of(instance),
+        "placement": tags.get(PLACEMENT_TAG, placement if given else DEDICATED),
+        "seats": [asdict(seat) for seat in sorted(seats, key=lambda seat: seat.seat)],
+    }
+
+
+def _find_warnings(settlement: Settlement) -> list[str]:
+    warnings = [
+        f"{seat.student} has more than one seat; the oldest is used. Terminate what is spare: {key}"
+        for key, seat in settlement.doubles
+    ]
+    if settlement.spare:
+        warnings.append(
+            f"nobody sits on {', '.join(settlement.spare)}; the next student who needs a host gets one of these"
+        )
+    return warnings
+
+
+def _why_taken(row: Row, host_id: str) -> Explanation:
+    return Explanation(
+        f"{row.student} has a seat on {host_id} that was given to somebody who was named otherwise in the roster",
+        "if it is the same person, name them as before (email, else name); if it is another one, give them another "
+        "login, or remove the former with --prune and run the same command again",
+    )
+
+
+def _why_impossible(name: str, kinds: Mapping[str, Mapping[str, Any]]) -> Explanation:
+    if name in kinds and kinds[name]["zones"]:
+        return Explanation(
+            f"there is no subnet, or no image of Ubuntu, in which {name} ({kinds[name]['architecture']}) can start",
+            "choose another `instance_type`, or a `region` that offers it",
+        )
+    return Explanation(
+        f"the region does not offer the instance type {name}",
+        "choose another `instance_type`, or a `region` that offers it",
+    )

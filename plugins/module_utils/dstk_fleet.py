@@ -1,0 +1,184 @@
+"""The instances of a deployment, all at once: tagged, started, waited for, ended."""
+
+from __future__ import annotations
+
+import contextlib
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing library
+    from botocore.exceptions import ClientError
+
+from ansible.module_utils.dstk_aws_errors import Explanation, explain
+from ansible.module_utils.dstk_ec2 import (
+    DEPLOYMENT_TAG,
+    Pace,
+    chunks,
+    error_code,
+    filters,
+    tag_list,
+    tags_of,
+    throttled,
+)
+from ansible.module_utils.dstk_launch import ENDED, LIVE, find_instances, state_of
+
+TAG_AGAIN_SECONDS = 10
+"""A tag that is not to be seen after so long is set again."""
+NOT_VISIBLE_YET = "InvalidInstanceID.NotFound"
+
+
+class RemovalError(Exception):
+    """Instances that do not end; the message says which, and what to do."""
+
+
+@dataclass
+class Fleet:
+    """The instances that carry a deployment's tag."""
+
+    client: Any
+    deployment: str
+    # AWS: 100 at once, 10 a second for CreateTags; 50 and 5 for most changes
+    tagging: Pace = field(default_factory=lambda: Pace(90, 9))
+    changing: Pace = field(default_factory=lambda: Pace(40, 4.5))
+
+    def find(self, states: Iterable[str] = ()) -> list[dict[str, Any]]:
+        """Answer the instances, oldest first, ended ones included unless states are named."""
+        chosen = {"instance-state-name": list(states)} if states else {}
+        return find_instances(self.client, filters({f"tag:{DEPLOYMENT_TAG}": [self.deployment], **chosen}))
+
+    def tag(self, instance_id: str, tags: Mapping[str, str]) -> None:
+        """Tag an instance, which EC2 may not know everywhere yet."""
+        for _ in range(10):
+            self.tagging.wait()
+            try:
+                throttled(self.client.create_tags, Resources=[instance_id], Tags=tag_list(tags))
+            except ClientError as error:
+                if error_code(error) != NOT_VISIBLE_YET:
+                    raise
+                time.sleep(1)
+            else:
+                return
+
+    def untag(self, instance_id: str, keys: Iterable[str]) -> None:
+        """Take tags from an instance, whatever their values."""
+        self.changing.wait()
+        throttled(self.client.delete_tags, Resources=[instance_id], Tags=[{"Key": key} for key in sorted(keys)])
+
+    def start(self, instance_ids: Sequence[str]) -> dict[str, Explanation]:
+        """Start stopped instances; answer why it is refused, by instance: one refusal spoils a whole call."""
+        refused: dict[str, Explanation] = {}
+        for part in chunks(instance_ids):
+            self.changing.wait()
+            try:
+                throttled(self.client.start_instances, InstanceIds=part)
+            except ClientError as error:
+                if len(part) == 1:
+                    refused[part[0]] = explain_error(error)
+                    continue
+                for instance_id in part:
+                    refused.update(self.start([instance_id]))
+        return refused
+
+    def await_running(
+        self, wanted: Mapping[str, Mapping[str, str]], *, timeout: float
+    ) -> tuple[dict[str, dict[str, Any]], dict[str, Explanation]]:
+        """See to it that instances run, have an address and bear their tags, asking once a second for all of them.
+
+        Args:
+            wanted: the tags that each shall bear, by instance; what is missing is set, and set again.
+            timeout: seconds.
+
+        Returns:
+            The instances as they are then, and why others will not run, both by id.
+        """
+        deadline = time.monotonic() + timeout
+        tagged: dict[str, float] = {}
+        failed: dict[str, Explanation] = {}
+        while True:
+            seen = {item["InstanceId"]: item for item in self.find() if item["InstanceId"] in wanted}
+            failed.update({key: _why_ended(item) for key, item in seen.items() if state_of(item) in ENDED})
+            waiting = [key for key in wanted if key not in failed and not _is_ready(seen.get(key), wanted[key])]
+            if not waiting:
+                return seen, failed
+            if time.monotonic() >= deadline:
+                return seen, failed | {key: _why_late(key, seen.get(key), timeout) for key in waiting}
+            for key in waiting:
+                now = time.monotonic()
+                if not _bears(seen.get(key), wanted[key]) and now - tagged.get(key, -TAG_AGAIN_SECONDS) >= (
+                    TAG_AGAIN_SECONDS
+                ):
+                    self.tag(key, wanted[key])
+                    tagged[key] = time.monotonic()
+            failed.update(self.start([key for key in waiting if key in seen and state_of(seen[key]) == "stopped"]))
+            time.sleep(1)
+
+    def end(self, instance_ids: Sequence[str] | None = None, *, timeout: float) -> list[str]:
+        """Terminate instances, all of the deployment if none are named, wait until they are gone, and answer them."""
+        live = [item["InstanceId"] for item in self.find(LIVE)]
+        ending = live if instance_ids is None else [key for key in live if key in set(instance_ids)]
+        for part in chunks(ending):
+            self.changing.wait()
+            throttled(self.client.terminate_instances, InstanceIds=part)
+        deadline = time.monotonic() + timeout
+        going = {"shutting-down"} if instance_ids is None else set()
+        while left := [
+            item["InstanceId"]
+            for item in self.find((*LIVE, "shutting-down"))
+            if item["InstanceId"] in ending or state_of(item) in going
+        ]:
+            if time.monotonic() >= deadline:
+                raise RemovalError(
+                    f"{len(left)} instances have not ended after {timeout:.0f} s: {', '.join(left[:5])}\n"
+                    "Fix: run the same command again; if it stays, look at the instances in the EC2 console"
+                )
+            time.sleep(1)
+        return ending
+
+    def end_volumes(self, volume_ids: Iterable[str] | None = None) -> list[str]:
+        """Delete volumes that instances left behind, all of the deployment if none are named, and answer them."""
+        by = filters({f"tag:{DEPLOYMENT_TAG}": [self.deployment], "status": ["available"]})
+        pages = throttled(lambda: list(self.client.get_paginator("describe_volumes").paginate(Filters=by)))
+        found = [volume["VolumeId"] for page in pages for volume in page["Volumes"]]
+        ending = found if volume_ids is None else [key for key in found if key in set(volume_ids)]
+        for volume_id in ending:
+            self.changing.wait()
+            throttled(self.client.delete_volume, VolumeId=volume_id)
+        return ending
+
+
+def explain_error(error: Exception) -> Explanation:
+    """Say what an error of boto3 means, and what mends it."""
+    return explain({"msg": str(error)})
+
+
+def _bears(instance: Mapping[str, Any] | None, tags: Mapping[str, str]) -> bool:
+    return instance is not None and tags.items() <= tags_of(instance).items()
+
+
+def _is_ready(instance: Mapping[str, Any] | None, tags: Mapping[str, str]) -> bool:
+    return (
+        instance is not None
+        and state_of(instance) == "running"
+        and bool(instance.get("PublicIpAddress"))
+        and _bears(instance, tags)
+    )
+
+
+def _why_ended(instance: Mapping[str, Any]) -> Explanation:
+    reason = instance.get("StateReason", {}).get("Message") or "AWS gives no reason"
+    return Explanation(
+        f"AWS ended instance {instance['InstanceId']} while it was starting: {reason}",
+        "see to the reason (volume limits and encryption keys are the usual ones), and run the same command again",
+    )
+
+
+def _why_late(instance_id: str, instance: Mapping[str, Any] | None, timeout: float) -> Explanation:
+    seen = "not to be seen yet" if instance is None else state_of(instance)
+    if seen == "running":
+        seen = "without an address" if not instance or not instance.get("PublicIpAddress") else "without its tags"
+    return Explanation(
+        f"instance {instance_id} is {seen} after {timeout:.0f} s and should be running",
+        "run the same command again; if it stays, look at the instance's status checks in the EC2 console",
+    )

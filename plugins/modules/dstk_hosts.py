@@ -1,0 +1,263 @@
+#!/usr/bin/python
+"""Module: every student of a class has a seat on a running instance, or the instances are gone."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Any
+
+from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
+
+with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing library
+    from botocore.exceptions import BotoCoreError, ClientError
+
+from ansible.module_utils.dstk_class import Wishes, ensure_seats
+from ansible.module_utils.dstk_ec2 import ec2_client, tags_of
+from ansible.module_utils.dstk_fleet import Fleet, RemovalError
+from ansible.module_utils.dstk_launch import LIVE
+from ansible.module_utils.dstk_seats import find_seats, seat_key
+
+DOCUMENTATION = """
+module: dstk_hosts
+short_description: Every student of a class has a seat on a running instance
+version_added: "0.1.0"
+author: dstk
+description:
+  - Reads the instances of a deployment once, decides from their tags who sits where, launches what is missing in
+    batches, tags the seats, starts what is stopped, and waits until all run.
+  - Who has a seat keeps it, and an instance that is there is never replaced, whatever image or type is asked for now.
+  - In contrast to M(amazon.aws.ec2_instance), the client tokens of the launches are derived from what was there before.
+    A run that is killed at any moment, or whose answer is lost, does not make an instance twice when it is repeated.
+  - Where a zone has no capacity, the next subnet is tried, then the alternative types.
+  - A student who cannot have a seat is answered in C(failures), and fails nobody else.
+options:
+  deployment:
+    description: The value of the tag C(dstk:deployment).
+    type: str
+    required: true
+  state:
+    description:
+      - C(running) for a seat for each of O(students).
+      - C(released) to take the seats of O(students), and to end the instances that have no seat then.
+      - C(absent) for no instance, and no volume that one left behind.
+    type: str
+    choices: [running, released, absent]
+    default: running
+  students:
+    description:
+      - The class, of each C(student) (the login), C(identity), and C(instance_type) where it is not the class's.
+      - Where O(state=released), the logins.
+    type: list
+    elements: raw
+    default: []
+  limit:
+    description: Logins. Only for these is something launched or started. Empty means all.
+    type: list
+    elements: str
+    default: []
+  placement:
+    description: Whether a new instance is one student's or several students'.
+    type: str
+    choices: [dedicated, shared]
+    default: dedicated
+  instance_type:
+    description: The type to launch. Required where O(state=running).
+    type: str
+  instance_types:
+    description: Types to launch where no zone has capacity for O(instance_type), in this order.
+    type: list
+    elements: str
+    default: []
+  students_per_host:
+    description: Seats of a shared instance; C(auto) is what O(notebook_memory) and O(notebook_cpus) leave room for.
+    type: str
+    default: auto
+  notebook_memory:
+    description: Memory of a notebook in MB, C(auto) for 2048.
+    type: str
+    default: auto
+  notebook_cpus:
+    description: Processors of a notebook, C(auto) for a quarter.
+    type: str
+    default: auto
+  images:
+    description: C(image_id) and C(root_device_name) of the image to launch from, by architecture (C(x86_64), C(arm64)).
+    type: dict
+    default: {}
+  volume_size:
+    description: Size of the root volume in GB.
+    type: int
+    default: 30
+  subnets:
+    description: C(id) and C(zone) of the subnets to launch in, tried in this order.
+    type: list
+    elements: dict
+    default: []
+  security_group_ids:
+    description: The security groups of the instances.
+    type: list
+    elements: str
+    default: []
+  key_name:
+    description: The key pair that opens the instances. Required where O(state=running).
+    type: str
+  timeout:
+    description: Seconds to wait until all instances are as they should be. They are asked for every second.
+    type: int
+    default: 300
+extends_documentation_fragment:
+  - amazon.aws.common.modules
+  - amazon.aws.region.modules
+  - amazon.aws.boto3
+"""
+
+EXAMPLES = """
+- name: The class has its hosts
+  dstk_hosts:
+    deployment: csx450
+    students:
+      - {student: ada, identity: 0123456789ab}
+      - {student: bob, identity: ba9876543210}
+    images: {x86_64: {image_id: ami-0123456789abcdef0, root_device_name: /dev/sda1}}
+    instance_type: t3.medium
+    instance_types: [t3a.medium, m5.large]
+    subnets: [{id: subnet-0123456789abcdef0, zone: us-west-2a}]
+    security_group_ids: [sg-0123456789abcdef0]
+    key_name: csx450
+"""
+
+RETURN = """
+hosts:
+  description:
+    - C(id), C(address), C(zone), C(type), C(image_id), C(state), C(placement) and C(seats) (C(student), C(seat) and
+      C(identity) each) of the instances on which students of the class sit. In check mode, those that would be launched
+      have ids such as C(planned-01).
+  type: list
+  elements: dict
+  returned: when O(state=running)
+failures:
+  description: C(student), C(message) and C(fix) of those who have no seat on a running instance.
+  type: list
+  elements: dict
+  returned: when O(state=running)
+gone:
+  description: C(student) and C(instance_id) of the seats whose students are not in the class.
+  type: list
+  elements: dict
+  returned: when O(state=running)
+launched:
+  description: The instances that were launched, or in check mode would be.
+  type: list
+  elements: str
+  returned: when O(state=running)
+started:
+  description: The instances that were started, or in check mode would be.
+  type: list
+  elements: str
+  returned: when O(state=running)
+kept:
+  description: The instances that were there and ran.
+  type: list
+  elements: str
+  returned: when O(state=running)
+architecture:
+  description: That of O(instance_type); empty where the region does not know the type.
+  type: str
+  returned: when O(state=running)
+differing:
+  description: The instances that were kept although they are of another type, or image, than a new one would be.
+  type: list
+  elements: str
+  returned: when O(state=running)
+instance_ids:
+  description: The instances that were terminated.
+  type: list
+  elements: str
+  returned: when O(state=absent) or O(state=released)
+volume_ids:
+  description: The volumes that were deleted because an instance left them behind.
+  type: list
+  elements: str
+  returned: when O(state=absent) or O(state=released)
+"""
+
+
+def ensure_absent(module: Any, fleet: Fleet) -> dict[str, Any]:
+    """End every instance of the deployment, and delete the volumes that stayed behind."""
+    if module.check_mode:
+        ending, volumes = [item["InstanceId"] for item in fleet.find(LIVE)], []
+    else:
+        ending = fleet.end(timeout=module.params["timeout"])
+        volumes = fleet.end_volumes()
+    diff = {"before": {"instances": ending}, "after": {"instances": []}}
+    return {"changed": bool(ending or volumes), "instance_ids": ending, "volume_ids": volumes, "diff": diff}
+
+
+def ensure_released(module: Any, fleet: Fleet) -> dict[str, Any]:
+    """Take the seats of students, and end the instances on which nobody sits then."""
+    leaving = set(module.params["students"])
+    empty, vacated, volumes = [], {}, []
+    for instance in fleet.find(LIVE):
+        seats = find_seats(tags_of(instance))
+        going = [seat for seat in seats if seat.student in leaving]
+        if len(going) == len(seats):
+            empty.append(instance["InstanceId"])
+            volumes += [mapping["Ebs"]["VolumeId"] for mapping in instance.get("BlockDeviceMappings", [])]
+        elif going:
+            vacated[instance["InstanceId"]] = [seat_key(seat.seat) for seat in going]
+    if not module.check_mode:
+        for instance_id, keys in vacated.items():
+            fleet.untag(instance_id, keys)
+        if empty:
+            fleet.end(empty, timeout=module.params["timeout"])
+            volumes = fleet.end_volumes(volumes)
+    diff = {"before": {"instances": empty, "seats": vacated}, "after": {"instances": [], "seats": {}}}
+    return {"changed": bool(empty or vacated), "instance_ids": empty, "volume_ids": volumes, "diff": diff}
+
+
+def main() -> None:
+    """Run the module."""
+    words: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
+    auto = {"type": "str", "default": "auto"}
+    module = AnsibleAWSModule(
+        argument_spec={
+            "deployment": {"type": "str", "required": True},
+            "state": {"type": "str", "choices": ["running", "released", "absent"], "default": "running"},
+            "students": {"type": "list", "elements": "raw", "default": []},
+            "limit": words,
+            "placement": {"type": "str", "choices": ["dedicated", "shared"], "default": "dedicated"},
+            "instance_type": {"type": "str"},
+            "instance_types": words,
+            "students_per_host": auto,
+            "notebook_memory": auto,
+            "notebook_cpus": auto,
+            "images": {"type": "dict", "default": {}},
+            "volume_size": {"type": "int", "default": 30},
+            "subnets": {"type": "list", "elements": "dict", "default": []},
+            "security_group_ids": words,
+            "key_name": {"type": "str", "no_log": False},
+            "timeout": {"type": "int", "default": 300},
+        },
+        required_if=[("state", "running", ["instance_type", "key_name"])],
+        supports_check_mode=True,
+    )
+    given = module.params
+    try:
+        fleet = Fleet(ec2_client(module), given["deployment"])
+        if given["state"] == "absent":
+            answer = ensure_absent(module, fleet)
+        elif given["state"] == "released":
+            answer = ensure_released(module, fleet)
+        else:
+            answer = ensure_seats(fleet, Wishes.read(given), check_mode=module.check_mode)
+            for warning in answer.pop("warnings"):
+                module.warn(warning)
+    except RemovalError as error:
+        module.fail_json(msg=str(error))
+    except (BotoCoreError, ClientError) as error:
+        module.fail_json_aws(error, msg=f"Instances of {given['deployment']}")
+    module.exit_json(**answer)
+
+
+if __name__ == "__main__":
+    main()
