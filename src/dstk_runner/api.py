@@ -61,15 +61,23 @@ def deploy(
         Interrupted: Ctrl-C. The next `deploy` finishes the job.
         DstkError: AWS could not be asked.
     """
+    from dstk_runner.pruning import Pruned
+    from dstk_runner.pruning import prune as prune_class
     from dstk_runner.state import hold_lock, new_log
 
     with _opened(config, _of_run(overrides, limit, prune), on_event) as wanted, hold_lock(wanted, "up") as run:
-        failures = _failures_of(_check(wanted, on_event))
-        if failures:
-            return Deployment(deployment=wanted.deployment, region=wanted.region, failures=failures)
         log = new_log(wanted, "up")
-        result = _run("site", wanted, on_event, log, run_id=run)
-        return read_deployment(wanted, result, _call_roll(wanted), log)
+        pruned = Pruned()
+        if wanted.prune:
+            # first, so that who is new finds free seats and quotas
+            pruned = prune_class(wanted, lambda: _run("prune", wanted, on_event, log, run_id=run), log)
+            wanted = replace(wanted, prune=False)
+        made = Deployment(deployment=wanted.deployment, region=wanted.region)
+        failures = _failures_of(_check(wanted, on_event))
+        if not failures:
+            result = _run("site", wanted, on_event, log, run_id=run)
+            made = read_deployment(wanted, result, _call_roll(wanted), log)
+        return replace(made, failures=(*pruned.failures, *failures, *made.failures), pruned=pruned.archives)
 
 
 def status(

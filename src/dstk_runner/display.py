@@ -68,7 +68,13 @@ def render_deployment(deployment: Deployment) -> RenderableType:
     for notebook in deployment.notebooks:
         state = Text(notebook.state, style=_STATES.get(notebook.state, "red"))
         table.add_row(notebook.student, notebook.url, notebook.password or "?", state)
-    return Group(table, render_gone(deployment.gone)) if deployment.gone else table
+    parts: list[RenderableType] = [table]
+    if deployment.pruned:
+        parts.append(Text("Removed, with what each had made archived here:", style="bold"))
+        parts += [Text(f"  {student}: {path}") for student, path in deployment.pruned.items()]
+    if deployment.gone:
+        parts.append(render_gone(deployment.gone))
+    return Group(*parts)
 
 
 def render_gone(gone: Mapping[str, str]) -> RenderableType:

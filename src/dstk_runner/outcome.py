@@ -38,9 +38,9 @@ def read_deployment(config: Config, result: PlaybookResult, roll: Roll, log: Pat
 
     A student who has neither notebook nor failure is a failure too: what was asked for is not there.
     """
-    wanted = _find_wanted(config, roll)
+    wanted = dict.fromkeys(_find_wanted(config, roll))
     rows: Mapping[str, Mapping[str, Any]] = result.stats.get("dstk_notebooks", {})
-    notebooks = [_read_notebook(row) for row in rows.values() if row["student"] in wanted]
+    notebooks = [_read_notebook(row) for row in rows.values() if row["student"] in wanted.keys() - roll.gone.keys()]
     failures = list(read_failures(config, result, roll, log))
     if not any(failure.student is None for failure in failures):
         told = {notebook.student for notebook in notebooks} | {failure.student for failure in failures}

@@ -181,8 +181,7 @@ def _drive(config: RunnerConfig, recorder: Recorder, on_event: OnEvent | None, r
     outcome: dict[str, Any] = {}
 
     def handle(raw: dict[str, Any]) -> bool:
-        event = recorder.record(raw)
-        if event:
+        for event in recorder.record(raw):
             events.put(event)
         # the event is ours now: ansible-runner need not write it to the disk
         return False

@@ -35,6 +35,7 @@ class Recorder:
     unmatched: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
     _stage: str = ""
+    _opening: bool = False
     _students: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _last: dict[str, Failure] = field(default_factory=dict)
     _failed: set[str] | None = None
@@ -42,14 +43,14 @@ class Recorder:
     _complaints: list[str] = field(default_factory=list)
     _began: float = field(default_factory=time.monotonic)
 
-    def record(self, raw: Mapping[str, Any]) -> Event | None:
-        """Take in one raw event; return the event to show, if it is one."""
+    def record(self, raw: Mapping[str, Any]) -> tuple[Event, ...]:
+        """Take in one raw event; return the events to show. A play starts with its first host, if it has one."""
         self._write(raw)
         kind, data = raw.get("event", ""), raw.get("event_data", {})
         if kind == "playbook_on_play_start":
             self._stage = str(data.get("name") or data.get("play") or "").lower()
-            return self._tell()
-        if kind == "playbook_on_no_hosts_matched":
+            self._opening = True
+        elif kind == "playbook_on_no_hosts_matched":
             self.unmatched.append(self._stage)
         elif kind == "playbook_on_stats":
             self._close(data)
@@ -57,8 +58,10 @@ class Recorder:
             # the loop's own result says no more than that one of them failed
             self._items[str(data.get("host", ""))] = data.get("res") or {}
         elif kind in _RESULTS:
-            return self._record_result(_RESULTS[kind], data)
-        return None
+            opening = (self._tell(),) if self._opening else ()
+            self._opening = False
+            return *opening, self._record_result(_RESULTS[kind], data)
+        return ()
 
     def find_failures(self, *, rc: int) -> tuple[Failure, ...]:
         """Return what failed in the end: a failure that a rescue mended is none."""
@@ -72,7 +75,7 @@ class Recorder:
         message, fix = parse_message("\n".join(self._complaints[-3:]) or f"Ansible ended with code {rc}")
         return (Failure(stage=self._stage or "ansible", message=message, fix=fix),)
 
-    def _record_result(self, status: Status, data: Mapping[str, Any]) -> Event | None:
+    def _record_result(self, status: Status, data: Mapping[str, Any]) -> Event:
         host, task = str(data.get("host", "")), str(data.get("task", ""))
         result = data.get("res") or {}
         message = ""

@@ -70,6 +70,7 @@ class Deployment:
     notebooks: tuple[Notebook, ...] = ()
     failures: tuple[Failure, ...] = ()
     gone: Mapping[str, str] = field(default_factory=dict)
+    pruned: Mapping[str, Path] = field(default_factory=dict)
     logins: Mapping[str, str] = field(default_factory=dict, repr=False)
     changed: int = 0
     log: Path | None = None
@@ -99,6 +100,7 @@ class Deployment:
             "notebooks": [notebook.to_json() for notebook in self.notebooks],
             "failures": [failure.to_json() for failure in self.failures],
             "gone": [{"student": student, "instance_id": host} for student, host in self.gone.items()],
+            "pruned": [{"student": student, "archive": str(path)} for student, path in self.pruned.items()],
         }
 
 

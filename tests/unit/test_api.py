@@ -46,7 +46,9 @@ def world(home: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("dstk_runner.resources.find_resources", world.find_resources)
     monkeypatch.setattr("dstk_runner.roll.find_hosts", world.find_hosts)
     monkeypatch.setattr("dstk_runner.checks.run_checks", world.run_checks)
-    monkeypatch.setattr("dstk_runner.playbooks.run_playbook", world.run_playbook)
+    monkeypatch.setattr(
+        "dstk_runner.playbooks.run_playbook", lambda name, **options: world.run_playbook(name, **options)
+    )
     return world
 
 
@@ -83,7 +85,7 @@ def test_a_deployment_holds_the_notebooks_with_their_passwords(world: World, hom
 def test_the_document_has_the_keys_of_the_design_in_their_order(world: World, home: Path) -> None:
     world.result = PlaybookResult(rc=2, stats=published(home, "ada"), failures=(Failure(message="no", host="i-1"),))
     document = api.deploy().to_json()
-    assert list(document) == ["deployment", "region", "ok", "notebooks", "failures", "gone"]
+    assert list(document) == ["deployment", "region", "ok", "notebooks", "failures", "gone", "pruned"]
     assert list(document["notebooks"][0]) == [
         *("student", "url", "password", "instance_id", "address", "state", "container"),
         *("seat", "image", "last_activity", "memory_used", "memory_limit", "disk_used", "disk_free"),
@@ -280,9 +282,32 @@ def test_a_limit_is_passed_on_and_leaves_the_others_out(world: World, home: Path
     assert world.ran[0][1]["extra_vars"]["dstk_limit"] == ["bob"]
 
 
-def test_pruning_is_passed_on(world: World) -> None:
+def test_pruning_comes_first_and_says_where_the_work_is(world: World, home: Path) -> None:
+    world.hosts = (host("i-1", "ada", "bob", "eve"),)
+
+    def run(name: str, **options: Any) -> PlaybookResult:
+        world.ran.append((name, options))
+        world.hosts = (host("i-1", "ada", "bob"),)
+        return PlaybookResult(rc=0, stats=published(home, "ada", "bob"))
+
+    world.run_playbook = run  # type: ignore[method-assign] # a world that changes
+    deployment = api.deploy(TWO, prune=True)
+    assert [(name, ran["extra_vars"]["dstk_prune"]) for name, ran in world.ran] == [("prune", True), ("site", False)]
+    assert deployment.pruned == {"eve": home / ".local/share/dstk/dstk-ada/archive/eve.tar.gz"}
+    assert deployment.gone == {}
+
+
+def test_pruning_nobody_runs_no_more_than_without(world: World) -> None:
     api.deploy(TWO, prune=True)
-    assert world.ran[0][1]["extra_vars"]["dstk_prune"] is True
+    assert [name for name, _ in world.ran] == ["site"]
+
+
+def test_whoever_could_not_be_archived_stays_and_is_a_failure(world: World, home: Path) -> None:
+    world.hosts = (host("i-1", "ada", "bob"), host("i-2", "eve", state="stopped"))
+    world.result = PlaybookResult(rc=0, stats=published(home, "ada", "bob"))
+    deployment = api.deploy(TWO, prune=True)
+    assert [(f.student, f.host, f.stage) for f in deployment.failures] == [("eve", "i-2", "prune")]
+    assert (deployment.gone, deployment.pruned) == ({"eve": "i-2"}, {})
 
 
 def test_a_roster_is_a_keyword(world: World, home: Path) -> None:

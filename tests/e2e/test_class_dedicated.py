@@ -1,0 +1,118 @@
+"""A class of three with an instance each, one of which is lost while it is configured."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.classroom import books, log_in, starts
+from support.environment import BIN
+from support.user import Api, User
+
+CONFIG = """
+deployment: dedicated
+students: [student01, student02, student03]
+instance_type: t3.small
+"""
+
+
+@pytest.fixture(scope="module")
+def teacher(user: User) -> Iterator[User]:
+    """Somebody who stands in the folder of a course."""
+    folder = user.folder / "dedicated"
+    folder.mkdir()
+    (folder / "dstk.yml").write_text(CONFIG)
+    ada = User(folder, user.environment)
+    yield ada
+    ada.dstk("destroy", "--sandbox", "--yes")
+
+
+@pytest.fixture(scope="module")
+def broken(teacher: User, api: Api) -> dict[str, Any]:
+    """The document of a first `dstk up` during which student02's host is lost while it is configured."""
+    import json
+
+    run = subprocess.Popen(
+        [str(BIN / "dstk"), "up", "--sandbox", "--yes", "--json"],
+        cwd=teacher.folder,
+        env=teacher.environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while run.poll() is None and not configuring(teacher):
+        time.sleep(0.1)
+    subprocess.run(["docker", "kill", f"dstk-{host_of(api, 'student02')}"], capture_output=True, check=True)
+    shown, told = run.communicate(timeout=600)
+    assert run.returncode == 1, told
+    document: dict[str, Any] = json.loads(shown)
+    return document
+
+
+@pytest.fixture(scope="module")
+def deployed(teacher: User, broken: dict[str, Any]) -> dict[str, Any]:
+    """The document of the next run."""
+    return teacher.document("up", "--sandbox", "--yes")
+
+
+def configuring(teacher: User) -> bool:
+    """Whether the run is at the hosts."""
+    logs = Path(teacher.environment["HOME"], ".local/share/dstk/dedicated/logs")
+    return any("TASK [docker_host : " in log.read_text(errors="replace") for log in logs.glob("*-up.log"))
+
+
+def host_of(api: Api, student: str) -> str:
+    """The id of a student's instance."""
+    for row in api.tagged("dedicated")["instance"]:
+        if {"Key": "dstk:student", "Value": student} in row["Tags"]:
+            return str(row["InstanceId"])
+    raise AssertionError(f"{student} has no instance")
+
+
+def test_a_lost_host_is_one_students_failure_and_the_others_are_served(broken: dict[str, Any]) -> None:
+    assert {failure["student"] for failure in broken["failures"]} == {"student02"}
+    assert {failure["host"] for failure in broken["failures"]} != {None}
+    ready = [book["student"] for book in broken["notebooks"] if book["state"] == "ready"]
+    assert ready == ["student01", "student03"]
+
+
+def test_the_next_run_repairs_it(deployed: dict[str, Any]) -> None:
+    states = [(book["student"], book["state"]) for book in deployed["notebooks"]]
+    assert states == [(f"student0{n}", "ready") for n in (1, 2, 3)]
+    assert deployed["failures"] == []
+
+
+def test_everybody_keeps_the_instance_that_the_first_run_gave(broken: dict[str, Any], deployed: dict[str, Any]) -> None:
+    hosts = {name: book["instance_id"] for name, book in books(deployed).items()}
+    assert {name: hosts[name] for name in books(broken)} == {n: b["instance_id"] for n, b in books(broken).items()}
+    assert len(set(hosts.values())) == 3
+
+
+@pytest.mark.parametrize("student", ["student01", "student02", "student03"])
+def test_a_student_logs_in_at_the_own_link_with_the_own_password(deployed: dict[str, Any], student: str) -> None:
+    book = books(deployed)[student]
+    assert log_in(book["url"], book["password"]).read("/api/contents") == 200
+
+
+def test_a_student_more_is_a_host_more_and_nobody_is_restarted(deployed: dict[str, Any], teacher: User) -> None:
+    hosts = [book["instance_id"] for book in deployed["notebooks"]]
+    before = starts(hosts)
+    (teacher.folder / "dstk.yml").write_text(CONFIG.replace("student03]", "student03, student04]"))
+    document = teacher.document("up", "--sandbox", "--yes", "--limit", "student04")
+    assert [(book["student"], book["state"]) for book in document["notebooks"]] == [("student04", "ready")]
+    assert starts(hosts) == before
+
+
+def test_pruning_ends_the_host_of_who_has_gone(deployed: dict[str, Any], teacher: User, api: Api) -> None:
+    (teacher.folder / "dstk.yml").write_text(CONFIG.replace("student01, ", ""))
+    document = teacher.document("up", "--sandbox", "--yes", "--prune")
+    assert sorted(pruned["student"] for pruned in document["pruned"]) == ["student01", "student04"]
+    left = {row["InstanceId"] for row in api.tagged("dedicated")["instance"]}
+    assert left == {books(deployed)[name]["instance_id"] for name in ("student02", "student03")}

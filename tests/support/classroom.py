@@ -1,0 +1,72 @@
+"""A class in the sandbox: its files, its hosts, and its students at their links."""
+
+from __future__ import annotations
+
+import http.cookiejar
+import re
+import subprocess
+import urllib.error
+import urllib.parse
+import urllib.request
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+Document = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Visitor:
+    """Somebody with a browser's cookies at one notebook."""
+
+    url: str
+    opener: urllib.request.OpenerDirector
+
+    def read(self, path: str) -> int:
+        """Ask for a path, and answer the status."""
+        try:
+            with self.opener.open(urllib.parse.urljoin(self.url, path), timeout=20) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+
+def log_in(url: str, password: str) -> Visitor:
+    """Answer the login page of a link with a password, right or wrong."""
+    cookies = http.cookiejar.CookieJar()
+    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies), urllib.request.ProxyHandler({}))
+    visitor = Visitor(url, opener)
+    visitor.read("/login")
+    token = next((str(cookie.value) for cookie in cookies if cookie.name == "_xsrf"), "")
+    form = urllib.parse.urlencode({"_xsrf": token, "password": password}).encode()
+    try:
+        opener.open(urllib.parse.urljoin(url, "/login?next=/api/contents"), form, timeout=20).close()
+    except urllib.error.HTTPError as error:
+        error.close()
+    return visitor
+
+
+def books(document: Document) -> dict[str, Document]:
+    """The notebooks of a document by student."""
+    return {notebook["student"]: notebook for notebook in document["notebooks"]}
+
+
+def on_host(instance_id: str, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """Run a command as root on an instance of the sandbox."""
+    words = ["docker", "exec", f"dstk-{instance_id}", *command]
+    return subprocess.run(words, capture_output=True, text=True, timeout=120, check=check)
+
+
+def in_notebook(notebook: Document, *command: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in a student's container."""
+    return on_host(notebook["instance_id"], "docker", "exec", notebook["container"], *command, check=False)
+
+
+def starts(instance_ids: Iterable[str]) -> dict[str, str]:
+    """When each container on these instances was started, by student."""
+    found: dict[str, str] = {}
+    for instance_id in dict.fromkeys(instance_ids):
+        script = "docker ps -q | xargs -r docker inspect -f '{{.Name}} {{.State.StartedAt}}'"
+        lines = on_host(instance_id, "sh", "-c", script).stdout.splitlines()
+        found |= dict(re.sub(r"^/dstk-", "", line).split() for line in lines)
+    return found
