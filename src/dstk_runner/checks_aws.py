@@ -8,6 +8,8 @@ from functools import partial
 from typing import Any
 
 from dstk_runner.aws import ask_all, find_code, make_client
+from dstk_runner.checks_class import check_class
+from dstk_runner.checks_quotas import find_quota, unknown_quota
 from dstk_runner.config import Config
 from dstk_runner.remedies import explain
 from dstk_runner.resources import TAG
@@ -18,15 +20,8 @@ __all__ = ["check_account"]
 # The region of each partition that is always enabled, and may therefore be asked about the others.
 _HOMES = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 
-# Running On-Demand instances are counted in vCPUs, a quota a family:
-# https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
-_STANDARD = "L-1216C47A"
-_VCPU_QUOTAS = {**dict.fromkeys("acdhimrtz", _STANDARD), "g": "L-DB2E81BA", "p": "L-417A185B", "x": "L-7295265B"}
 _ADDRESS_QUOTA = "L-0263D0A3"
 _VPC_QUOTA = "L-F678F1CE"
-
-_SMALL_MEMORY = 2048
-"""MiB. The image's JupyterLab with one Python kernel and pandas takes about 0.5 GiB, R or Julia beside it 1 more."""
 
 
 def check_account(config: Config) -> list[Check]:
@@ -42,7 +37,7 @@ def check_account(config: Config) -> list[Check]:
         return [*first, _unasked("ec2", error)]
     rest: list[Callable[[], list[Check]]] = [
         partial(_guarded, "permissions", _check_permissions, client),
-        partial(_guarded, "instance_type", _check_type, client, quotas, config),
+        partial(_guarded, "instance_type", check_class, client, quotas, config),
         partial(_guarded, "vpc", _check_vpc, client, quotas, config),
         partial(_guarded, "address quota", _check_addresses, client, quotas),
     ]
@@ -129,64 +124,6 @@ def _is_denied(client: Any, call: str, options: Mapping[str, Any]) -> bool:
     return False
 
 
-def _check_type(client: Any, quotas: Any, config: Config) -> list[Check]:
-    name = config.instance_type
-    offers = client.describe_instance_type_offerings(
-        LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": [name]}]
-    )["InstanceTypeOfferings"]
-    zones = sorted(offer["Location"] for offer in offers)
-    if not zones:
-        fix = f"choose another, such as t3.medium: {_describe_offers(config)}"
-        message = f"{config.region} offers no {name}"
-        return [Check(name="instance_type", status="fail", message=message, fix=fix, request=True)]
-    facts = client.describe_instance_types(InstanceTypes=[name])["InstanceTypes"][0]
-    memory, vcpus = facts["MemoryInfo"]["SizeInMiB"], facts["VCpuInfo"]["DefaultVCpus"]
-    message = f"{name} ({vcpus} vCPU, {memory / 1024:g} GiB) in {', '.join(zones)}"
-    checks = [Check(name="instance_type", status="ok", message=message)]
-    if memory < _SMALL_MEMORY:
-        message = f"{name} has {memory / 1024:g} GiB, little for the notebook image: swapping makes it slow"
-        checks.append(Check(name="memory", status="warn", message=message, fix="instance_type: t3.medium (4 GiB)"))
-    if facts.get("BurstablePerformanceSupported"):
-        message = f"{name} is burstable: steady work is slowed down once its CPU credits are used up"
-        checks.append(
-            Check(name="cpu", status="warn", message=message, fix="instance_type: m7i-flex.large for steady work")
-        )
-    return [*checks, *_guarded("vcpu quota", _check_vcpus, client, quotas, config, vcpus)]
-
-
-def _describe_offers(config: Config) -> str:
-    return f"aws ec2 describe-instance-type-offerings --region {config.region}"
-
-
-def _check_vcpus(client: Any, quotas: Any, config: Config, vcpus: int) -> list[Check]:
-    family = config.instance_type[0]
-    code = _VCPU_QUOTAS.get(family) if not config.instance_type.startswith(("inf", "trn", "dl", "hpc", "mac")) else None
-    if code is None:
-        message = f"dstk does not know the quota of {config.instance_type}"
-        return [Check(name="vcpu quota", status="skipped", message=message)]
-    limit = _find_quota(quotas, "ec2", code)
-    if limit is None:
-        return [_unknown_quota("vcpu quota", "ec2", code)]
-    pages = client.get_paginator("describe_instances").paginate(
-        Filters=[{"Name": "instance-state-name", "Values": ["pending", "running"]}]
-    )
-    running = [row for page in pages for reservation in page["Reservations"] for row in reservation["Instances"]]
-    used = sum(_count_vcpus(row, vcpus) for row in running if _VCPU_QUOTAS.get(row["InstanceType"][0]) == code)
-    own = any({"Key": TAG, "Value": config.deployment} in row.get("Tags", ()) for row in running)
-    message = f"{used} of {limit} vCPUs are in use, {0 if own else vcpus} more are asked for"
-    if used + (0 if own else vcpus) <= limit:
-        return [Check(name="vcpu quota", status="ok", message=message)]
-    fix = f"choose a smaller instance_type, or ask for more in Service Quotas: ec2, {code}"
-    return [Check(name="vcpu quota", status="fail", message=message, fix=fix)]
-
-
-def _count_vcpus(row: Mapping[str, Any], default: int) -> int:
-    if row.get("InstanceLifecycle") == "spot":
-        return 0
-    cpu = row.get("CpuOptions") or {}
-    return int(cpu.get("CoreCount", 0)) * int(cpu.get("ThreadsPerCore", 0)) or default
-
-
 def _check_vpc(client: Any, quotas: Any, config: Config) -> list[Check]:
     vpcs = client.describe_vpcs()["Vpcs"]
     if config.vpc_id:
@@ -197,9 +134,9 @@ def _check_vpc(client: Any, quotas: Any, config: Config) -> list[Check]:
         return [Check(name="vpc", status="fail", message=message, fix=fix, request=True)]
     if any({"Key": TAG, "Value": config.deployment} in vpc.get("Tags", ()) for vpc in vpcs):
         return [Check(name="vpc", status="ok", message=f"the VPC of {config.deployment} is there")]
-    limit = _find_quota(quotas, "vpc", _VPC_QUOTA)
+    limit = find_quota(quotas, "vpc", _VPC_QUOTA)
     if limit is None:
-        return [_unknown_quota("vpc", "vpc", _VPC_QUOTA)]
+        return [unknown_quota("vpc", "vpc", _VPC_QUOTA)]
     message = f"{len(vpcs)} of {limit} VPCs are in use, 1 more is asked for"
     if len(vpcs) < limit:
         return [Check(name="vpc", status="ok", message=message)]
@@ -208,20 +145,6 @@ def _check_vpc(client: Any, quotas: Any, config: Config) -> list[Check]:
 
 def _check_addresses(client: Any, quotas: Any) -> list[Check]:
     """Elastic IP addresses are not asked for: the public address of an instance comes with it."""
-    limit, used = _find_quota(quotas, "ec2", _ADDRESS_QUOTA), len(client.describe_addresses()["Addresses"])
+    limit, used = find_quota(quotas, "ec2", _ADDRESS_QUOTA), len(client.describe_addresses()["Addresses"])
     known = f"{used} of {limit}" if limit is not None else str(used)
     return [Check(name="address quota", status="ok", message=f"{known} Elastic IPs are in use, 0 more are asked for")]
-
-
-def _find_quota(quotas: Any, service: str, code: str) -> int | None:
-    """Return a quota of the account; None where it may not be asked."""
-    try:
-        return int(quotas.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"])
-    except Exception:
-        return None
-
-
-def _unknown_quota(name: str, service: str, code: str) -> Check:
-    message = f"Service Quotas does not tell {service} {code}"
-    fix = "ask for the permission servicequotas:GetServiceQuota, or go on without knowing"
-    return Check(name=name, status="warn", message=message, fix=fix)

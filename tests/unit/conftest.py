@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
+from dstk_runner import sandbox
 from support.environment import FOREIGN
 
 
@@ -22,3 +24,19 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("USER", "ada")
     monkeypatch.chdir(folder)
     return folder
+
+
+@pytest.fixture(scope="module")
+def api_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """The folder of a sandbox that boots nothing: moto alone knows no quotas."""
+    path = tmp_path_factory.mktemp("sandbox")
+    sandbox.up(mode="api", directory=path)
+    yield path
+    sandbox.down(directory=path)
+
+
+@pytest.fixture
+def account(api_folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The user speaks to that sandbox."""
+    for name, value in sandbox.environment(directory=api_folder).items():
+        monkeypatch.setenv(name, value)

@@ -1,6 +1,5 @@
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,25 +11,8 @@ from dstk_runner.checks import find_mistakes, run_checks
 from dstk_runner.checks_aws import check_account
 from dstk_runner.config import load_config
 from dstk_runner.results import Check
-from dstk_runner.sandbox import SandboxState
 
-
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
-    """The folder of a sandbox that boots nothing: moto alone knows no quotas."""
-    path = tmp_path_factory.mktemp("sandbox")
-    sandbox.up(mode="api", directory=path)
-    yield path
-    sandbox.down(directory=path)
-
-
-@pytest.fixture(autouse=True)
-def state(folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> SandboxState:
-    for name, value in sandbox.environment(directory=folder).items():
-        monkeypatch.setenv(name, value)
-    found = sandbox.status(directory=folder)
-    assert found is not None
-    return found
+pytestmark = pytest.mark.usefixtures("account")
 
 
 def ask(**values: Any) -> dict[str, Check]:
@@ -100,16 +82,16 @@ def test_a_full_set_of_vpcs_is_noticed() -> None:
     assert (found.status, "vpc_id" in found.fix) == ("fail", True)
 
 
-def test_a_permission_that_is_missing_is_named(folder: Path) -> None:
-    sandbox.inject("CreateVpc", "unauthorized", directory=folder)
+def test_a_permission_that_is_missing_is_named(api_folder: Path) -> None:
+    sandbox.inject("CreateVpc", "unauthorized", directory=api_folder)
     found = ask()["permissions"]
     assert (found.status, "ec2:CreateVpc" in found.message) == ("fail", True)
 
 
-def test_quotas_that_may_not_be_read_are_only_warned_of(folder: Path) -> None:
-    sandbox.inject("GetServiceQuota", "unauthorized", count=3, directory=folder)
+def test_quotas_that_may_not_be_read_are_only_warned_of(api_folder: Path) -> None:
+    sandbox.inject("GetServiceQuota", "unauthorized", count=3, directory=api_folder)
     found = ask(instance_type="m7i-flex.large")
-    sandbox.clear_faults(directory=folder)
+    sandbox.clear_faults(directory=api_folder)
     assert found["vcpu quota"].status == "warn"
 
 

@@ -1,0 +1,76 @@
+"""The quotas of an AWS account: how much there is, and how much is used."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from dstk_runner.results import Check
+
+__all__ = ["find_quota", "find_vcpu_quota", "judge_vcpus", "unknown_quota"]
+
+# Running On-Demand instances are counted in vCPUs, a quota a family:
+# https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
+_STANDARD = "L-1216C47A"
+_FAMILIES = {**dict.fromkeys("acdhimrtz", _STANDARD), "g": "L-DB2E81BA", "p": "L-417A185B", "x": "L-7295265B"}
+_OTHERS = ("inf", "trn", "dl", "hpc", "mac")
+
+
+def find_vcpu_quota(instance_type: str) -> str | None:
+    """Return the code of the quota that a type counts against; None where dstk does not know it."""
+    return None if instance_type.startswith(_OTHERS) else _FAMILIES.get(instance_type[0])
+
+
+def judge_vcpus(
+    quotas: Any,
+    code: str | None,
+    more: int,
+    running: Sequence[Mapping[str, Any]],
+    vcpus: Mapping[str, int],
+    instance_type: str,
+) -> Check:
+    """Say whether so many more vCPUs fit beside what runs.
+
+    Args:
+        quotas: a client of Service Quotas.
+        code: the quota's; None where it is not known.
+        more: vCPUs that are still to be started.
+        running: the account's running instances.
+        vcpus: of a type, for instances that do not say theirs.
+        instance_type: the type that the request names.
+    """
+    if code is None:
+        message = f"dstk does not know the quota of {instance_type}"
+        return Check(name="vcpu quota", status="skipped", message=message)
+    limit = find_quota(quotas, "ec2", code)
+    if limit is None:
+        return unknown_quota("vcpu quota", "ec2", code)
+    used = sum(_count(item, vcpus) for item in running if find_vcpu_quota(item["InstanceType"]) == code)
+    message = f"{used} of {limit} vCPUs are in use, {more} more are asked for"
+    if not more or used + more <= limit:
+        return Check(name="vcpu quota", status="ok", message=message)
+    fix = f"choose a smaller instance_type, or ask for {used + more} in Service Quotas: ec2, {code}"
+    return Check(name="vcpu quota", status="fail", message=message, fix=fix)
+
+
+def _count(item: Mapping[str, Any], vcpus: Mapping[str, int]) -> int:
+    if item.get("InstanceLifecycle") == "spot":
+        return 0
+    cpu = item.get("CpuOptions") or {}
+    counted = int(cpu.get("CoreCount", 0)) * int(cpu.get("ThreadsPerCore", 0))
+    return counted or vcpus.get(item["InstanceType"], max(vcpus.values(), default=0))
+
+
+def find_quota(quotas: Any, service: str, code: str) -> int | None:
+    """Return a quota of the account; None where it may not be asked."""
+    try:
+        return int(quotas.get_service_quota(ServiceCode=service, QuotaCode=code)["Quota"]["Value"])
+    except Exception:
+        return None
+
+
+def unknown_quota(name: str, service: str, code: str) -> Check:
+    """Say that a quota may not be asked."""
+    message = f"Service Quotas does not tell {service} {code}"
+    fix = "ask for the permission servicequotas:GetServiceQuota, or go on without knowing"
+    return Check(name=name, status="warn", message=message, fix=fix)
