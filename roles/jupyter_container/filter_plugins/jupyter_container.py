@@ -25,7 +25,6 @@ _NOT_THERE = (
     "no matching manifest",
 )
 _NO_SPACE = ("no space left on device",)
-_PORT_TAKEN = ("port is already allocated", "address already in use")
 
 
 def parse_image_bytes(manifest: str) -> int:
@@ -115,47 +114,6 @@ def find_pull_message(result: Mapping[str, Any], image: str, host: str) -> str:
     )
 
 
-def find_run_message(said: str, port: int, host: str) -> str:
-    """Answer why a container did not start and what mends it.
-
-    Args:
-        said: what Docker said.
-        port: the port to be published.
-        host: where.
-    """
-    if any(sign in said.lower() for sign in _PORT_TAKEN):
-        return (
-            f"Port {port} of {host} is taken by another program.\n"
-            f"Fix: set notebook_port to a free one, or end the program (`sudo ss -ltnp sport = :{port}` names it)."
-        )
-    return f"The container did not start on {host}: {said.strip()}\nFix: see the message above; `dstk logs` shows more."
-
-
-def find_state(result: Mapping[str, Any], status: int) -> str:
-    """Answer how a notebook is.
-
-    Args:
-        result: what docker_container_info answered; skipped where there is no Docker.
-        status: the HTTP status of JupyterLab's /api, -1 for no answer.
-
-    Returns:
-        One of ``ready``, ``starting``, ``failed``, ``stopped``, ``missing``.
-    """
-    if result.get("failed"):
-        return "failed"
-    if not result.get("exists"):
-        return "missing"
-    state = result["container"]["State"]
-    if state.get("Status") == "running":
-        if int(status) == 200:
-            return "ready"
-        return "starting" if (state.get("Health") or {}).get("Status") == "starting" else "failed"
-    if state.get("Status") in ("exited", "created", "paused"):
-        # 143 is how a container ends that was asked to
-        return "stopped" if state.get("ExitCode") in (0, 143) else "failed"
-    return "failed"
-
-
 def _said(result: Mapping[str, Any]) -> str:
     return " ".join(str(result.get(key, "")) for key in ("stdout", "stderr", "msg")).lower()
 
@@ -173,7 +131,5 @@ class FilterModule:
         return {
             "jupyter_container_pull_may_recover": find_pull_may_recover,
             "jupyter_container_pull_message": find_pull_message,
-            "jupyter_container_run_message": find_run_message,
             "jupyter_container_shortage": find_shortage,
-            "jupyter_container_state": find_state,
         }

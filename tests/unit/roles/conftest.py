@@ -12,13 +12,15 @@ Filters = dict[str, Callable[..., object]]
 
 
 def load_filters(role: str) -> Filters:
-    """A role's filters as Ansible finds them: by the file's place, not by an import."""
-    spec = importlib.util.spec_from_file_location(f"filters_of_{role}", ROLES / role / "filter_plugins" / f"{role}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    filters: Filters = module.FilterModule().filters()
+    """A role's filters as Ansible finds them: by the files' place, not by an import."""
+    filters: Filters = {}
+    for path in sorted((ROLES / role / "filter_plugins").glob("*.py")):
+        spec = importlib.util.spec_from_file_location(f"filters_of_{path.stem}", path)
+        assert spec is not None
+        assert spec.loader is not None
+        module = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(module)
+        filters |= module.FilterModule().filters()
     return filters
 
 

@@ -21,11 +21,6 @@ def shortage(filters: Filters, **options: object) -> str:
     return str(filters["jupyter_container_shortage"](IMAGE, **options))
 
 
-def container(status: str, *, code: int = 0, health: str | None = None) -> dict[str, object]:
-    state = {"Status": status, "ExitCode": code, **({"Health": {"Status": health}} if health else {})}
-    return {"exists": True, "container": {"State": state}}
-
-
 def test_room_for_two_images_is_enough(jupyter_container: Filters) -> None:
     # 2 x 100 MB to download are 0.6 GB unpacked; twice that and the system's 1 GB
     assert shortage(jupyter_container, manifest=manifest(GB // 10), available=22 * GB // 10) == ""
@@ -92,35 +87,3 @@ def test_a_registry_in_trouble_is_asked_again(jupyter_container: Filters, said: 
 def test_a_failed_pull_says_what_mends_it(jupyter_container: Filters, said: str, fix: str) -> None:
     message = str(jupyter_container["jupyter_container_pull_message"]({"stdout": said}, IMAGE, "i-1"))
     assert fix in message.splitlines()[-1]
-
-
-@pytest.mark.parametrize(
-    "said",
-    [
-        "Bind for 0.0.0.0:8888 failed: port is already allocated",
-        "listen tcp4 0.0.0.0:8888: bind: address already in use",
-    ],
-)
-def test_a_taken_port_says_to_choose_another(jupyter_container: Filters, said: str) -> None:
-    assert "Fix: set notebook_port" in str(jupyter_container["jupyter_container_run_message"](said, 8888, "i-1"))
-
-
-@pytest.mark.parametrize(
-    ("answer", "status", "state"),
-    [
-        (container("running", health="healthy"), 200, "ready"),
-        (container("running", health="starting"), -1, "starting"),
-        (container("running", health="unhealthy"), -1, "failed"),
-        (container("restarting", code=1), -1, "failed"),
-        (container("exited"), -1, "stopped"),
-        (container("exited", code=143), -1, "stopped"),
-        (container("exited", code=137), -1, "failed"),
-        ({"exists": False}, -1, "missing"),
-        ({"skipped": True}, -1, "missing"),
-        ({"failed": True, "msg": "Cannot connect to the Docker daemon"}, -1, "failed"),
-    ],
-)
-def test_what_docker_and_http_say_is_a_state(
-    jupyter_container: Filters, answer: dict[str, object], status: int, state: str
-) -> None:
-    assert jupyter_container["jupyter_container_state"](answer, status) == state

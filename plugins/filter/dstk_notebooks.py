@@ -1,0 +1,100 @@
+"""Filters of the class: which of a host's seats are served in this run, and which hosts have one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+NOTEBOOK_MEMORY = 2048
+NOTEBOOK_CPUS = 1
+"""What a notebook that shares its host may take where nothing is said: MB, processors."""
+
+
+def parse_limit(limit: object) -> list[str]:
+    """Answer the logins of a limit, a list or a text with commas; none is no limit."""
+    names = limit.split(",") if isinstance(limit, str) else limit if isinstance(limit, Iterable) else []
+    return [str(name).strip() for name in names if str(name).strip()]
+
+
+def find_row(seat: Mapping[str, Any], rows: Iterable[Mapping[str, str]]) -> Mapping[str, str] | None:
+    """Answer whose row of the class a seat belongs to; None where they have gone.
+
+    The identity decides: somebody new may have the login of somebody who has gone. A seat that an earlier dstk gave
+    has none, and there the login has to do.
+    """
+    identity = seat.get("identity")
+    if identity:
+        return next((row for row in rows if row.get("identity") == identity), None)
+    return next((row for row in rows if row["student"] == seat["student"]), None)
+
+
+def dstk_gone(seats: Iterable[Mapping[str, Any]], members: Iterable[Mapping[str, str]]) -> list[str]:
+    """Answer the logins of a host's students who are not in the class any more."""
+    rows = list(members)
+    return [str(seat["student"]) for seat in seats if find_row(seat, rows) is None]
+
+
+def dstk_host_notebooks(
+    seats: Iterable[Mapping[str, Any]],
+    members: Iterable[Mapping[str, str]],
+    *,
+    limit: object = None,
+    image: str,
+    port: int,
+    shared: bool,
+    memory: object = "auto",
+    cpus: object = "auto",
+) -> list[dict[str, Any]]:
+    """Answer the notebooks of a host that this run serves, as the role jupyter_container takes them.
+
+    A seat whose student is not in the class has been left by a student who has gone: it is left alone.
+
+    Args:
+        seats: the host's, with student, seat and identity.
+        members: the class.
+        limit: logins; none for all.
+        image: the class's image; a row can have its own.
+        port: the port of seat 1.
+        shared: whether several sit on one host; on a host of one's own, auto is no limit.
+        memory: MB, or ``auto``.
+        cpus: processors, or ``auto``.
+    """
+    names, rows, notebooks = parse_limit(limit), list(members), []
+    for seat in seats:
+        row = find_row(seat, rows)
+        if row is None or (names and not {row["student"], seat["student"]} & set(names)):
+            continue
+        notebooks.append(
+            {
+                "student": seat["student"],
+                "seat": int(seat["seat"]),
+                "port": int(port) + int(seat["seat"]) - 1,
+                "image": row.get("image") or image,
+                "memory": int(_limit(memory, NOTEBOOK_MEMORY if shared else 0)),
+                "cpus": float(_limit(cpus, NOTEBOOK_CPUS if shared else 0)),
+            }
+        )
+    return notebooks
+
+
+def _limit(wanted: object, auto: int) -> float:
+    return auto if str(wanted) == "auto" else float(str(wanted))
+
+
+def dstk_limit_pattern(limit: object, group: str) -> str:
+    """Answer Ansible's pattern of those hosts of a group that have a seat of one of the students."""
+    names = parse_limit(limit)
+    students = ":".join(f"student_{name.replace('-', '_')}" for name in names)
+    return f"{students}:&{group}" if names else group
+
+
+class FilterModule:
+    """The filters, by name."""
+
+    def filters(self) -> dict[str, Callable[..., object]]:
+        """Answer the filters."""
+        return {
+            "dstk_gone": dstk_gone,
+            "dstk_host_notebooks": dstk_host_notebooks,
+            "dstk_limit_pattern": dstk_limit_pattern,
+        }
