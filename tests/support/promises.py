@@ -15,6 +15,17 @@ from support.aws import Aws
 Promise = Callable[[Aws], None]
 
 
-def every(promises: Iterable[Promise]) -> pytest.MarkDecorator:
-    """Parametrize a test with promises, named as sentences."""
-    return pytest.mark.parametrize("promise", [pytest.param(p, id=p.__name__.replace("_", "-")) for p in promises])
+def drive(promises: Iterable[Promise]) -> tuple[Callable[..., None], Callable[..., None]]:
+    """Make the two tests of a module's promises: the sandbox keeps each, and plain moto breaks each."""
+    each = pytest.mark.parametrize("promise", [pytest.param(p, id=p.__name__.replace("_", "-")) for p in promises])
+
+    @each
+    def keep(promise: Promise, aws: Aws) -> None:
+        promise(aws)
+
+    @each
+    def break_(promise: Promise, plain_moto: Aws) -> None:
+        with pytest.raises(AssertionError):
+            promise(plain_moto)
+
+    return keep, break_

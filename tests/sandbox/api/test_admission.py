@@ -5,14 +5,13 @@ from __future__ import annotations
 from dataclasses import replace
 
 import boto3
-import pytest
 from botocore import UNSIGNED
 from botocore.config import Config
 from botocore.exceptions import ClientError, HTTPClientError
 from botocore.parsers import ResponseParserError
 
 from support.aws import Aws, refused
-from support.promises import Promise, every
+from support.promises import drive
 
 
 def an_unknown_key_is_refused(aws: Aws) -> None:
@@ -88,15 +87,7 @@ PROMISES = (
 )
 
 
-@every(PROMISES)
-def test_the_sandbox_keeps(promise: Promise, aws: Aws) -> None:
-    promise(aws)
-
-
-@every(PROMISES)
-def test_plain_moto_breaks(promise: Promise, plain_moto: Aws) -> None:
-    with pytest.raises(AssertionError):
-        promise(plain_moto)
+test_the_sandbox_keeps, test_plain_moto_breaks = drive(PROMISES)
 
 
 def test_the_sandbox_has_an_account(aws: Aws) -> None:

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
-
 from support.aws import Aws, refused
-from support.promises import Promise, every
+from support.promises import drive
 
 
 def a_group_of_an_instance_stays(aws: Aws) -> None:
@@ -103,15 +101,7 @@ PROMISES = (
 )
 
 
-@every(PROMISES)
-def test_the_sandbox_keeps(promise: Promise, aws: Aws) -> None:
-    promise(aws)
-
-
-@every(PROMISES)
-def test_plain_moto_breaks(promise: Promise, plain_moto: Aws) -> None:
-    with pytest.raises(AssertionError):
-        promise(plain_moto)
+test_the_sandbox_keeps, test_plain_moto_breaks = drive(PROMISES)
 
 
 def test_a_volume_in_use_stays(aws: Aws) -> None:

@@ -6,10 +6,8 @@ import base64
 import ipaddress
 from uuid import uuid4
 
-import pytest
-
 from support.aws import Aws, refused
-from support.promises import Promise, every
+from support.promises import drive
 
 
 def a_token_launches_once(aws: Aws) -> None:
@@ -123,15 +121,7 @@ PROMISES = (
 )
 
 
-@every(PROMISES)
-def test_the_sandbox_keeps(promise: Promise, aws: Aws) -> None:
-    promise(aws)
-
-
-@every(PROMISES)
-def test_plain_moto_breaks(promise: Promise, plain_moto: Aws) -> None:
-    with pytest.raises(AssertionError):
-        promise(plain_moto)
+test_the_sandbox_keeps, test_plain_moto_breaks = drive(PROMISES)
 
 
 def test_a_token_may_be_used_again_in_another_region(aws: Aws) -> None:

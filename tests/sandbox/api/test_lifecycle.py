@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 
-import pytest
-
 from support.aws import Aws, refused
-from support.promises import Promise, every
+from support.promises import drive
 
 PUBLIC = ipaddress.ip_network("127.77.0.0/16")
 
@@ -121,15 +119,7 @@ PROMISES = (
 )
 
 
-@every(PROMISES)
-def test_the_sandbox_keeps(promise: Promise, aws: Aws) -> None:
-    promise(aws)
-
-
-@every(PROMISES)
-def test_plain_moto_breaks(promise: Promise, plain_moto: Aws) -> None:
-    with pytest.raises(AssertionError):
-        promise(plain_moto)
+test_the_sandbox_keeps, test_plain_moto_breaks = drive(PROMISES)
 
 
 def test_a_stopped_instance_has_no_public_address(aws: Aws) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import pytest
 from botocore.exceptions import ClientError
 
 from dstk_runner import sandbox
 from support.aws import Aws, refused
-from support.promises import Promise, every
+from support.promises import drive
 
 VCPUS, ADDRESSES, VPCS = "L-1216C47A", "L-0263D0A3", "L-F678F1CE"
 
@@ -78,15 +77,7 @@ PROMISES = (
 )
 
 
-@every(PROMISES)
-def test_the_sandbox_keeps(promise: Promise, aws: Aws) -> None:
-    promise(aws)
-
-
-@every(PROMISES)
-def test_plain_moto_breaks(promise: Promise, plain_moto: Aws) -> None:
-    with pytest.raises(AssertionError):
-        promise(plain_moto)
+test_the_sandbox_keeps, test_plain_moto_breaks = drive(PROMISES)
 
 
 def test_quotas_of_networks_are_told(aws: Aws) -> None:
