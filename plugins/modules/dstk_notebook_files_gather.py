@@ -1,0 +1,224 @@
+#!/usr/bin/python
+"""Module: what lies in the homes of a host's notebooks is in one file on the host."""
+
+from __future__ import annotations
+
+import gzip
+import os
+import shutil
+import tarfile
+import tempfile
+import threading
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from ansible.module_utils import dstk_notebook_inside
+from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.dstk_notebook_exec import Lines, NotebookError, run_program, serve
+
+DOCUMENTATION = """
+module: dstk_notebook_files_gather
+short_description: What lies in the homes of a host's notebooks is in one file on the host
+version_added: "0.1.0"
+author: dstk
+description:
+  - Reads a file or folder of every home at once, as the notebook's user, and packs it as C(<student>.tar.gz) into one
+    tar that only the login user reads.
+  - The action of the same name carries that to the controller, checks it, and puts it into O(into).
+options:
+  notebooks:
+    description: One mapping a notebook, with student and container.
+    type: list
+    elements: dict
+    required: true
+  path:
+    description: What to read, counted from the home; a dot is the whole home.
+    type: str
+    default: "."
+  known:
+    description: Digests by student of what the controller has; what is the same there is not fetched.
+    type: dict
+    default: {}
+  excluded:
+    description: Names, or paths below O(path), that are left out.
+    type: list
+    elements: str
+    default: []
+  limit:
+    description: Bytes that one student's files may have.
+    type: int
+    default: 10000000000
+  timeout:
+    description: Seconds that one notebook may take.
+    type: float
+    default: 3600
+  into:
+    description: For the action, the folder on the controller.
+    type: path
+  form:
+    description: For the action, whether O(into) gets files, or an archive a student with its checksum.
+    type: str
+    choices: [files, archives]
+    default: files
+"""
+
+EXAMPLES = """
+- name: The homework is here
+  dstk_notebook_files_gather:
+    notebooks: [{student: ada, container: dstk-ada}]
+    path: hw1
+    into: collected
+"""
+
+RETURN = """
+answers:
+  description: By student, the state, which is missing, unchanged or fetched, and what the action has made of it.
+  type: dict
+  returned: always
+failures:
+  description: By student, message and fix.
+  type: dict
+  returned: always
+sums:
+  description: SHA-256 of each student's archive.
+  type: dict
+  returned: without the action
+bundle:
+  description: The tar that holds the archives; empty where there is none.
+  type: str
+  returned: without the action
+"""
+
+OVERHEAD = 256 * 1024**2
+"""Bytes that names and padding may add to a student's files."""
+RESERVE = 512 * 1024**2
+"""Bytes of the host's disk that stay free."""
+STATES = ("missing", "unchanged", "fetched")
+
+
+class Archive:
+    """A student's tar on its way into a gzip file; the same files make the same bytes."""
+
+    def __init__(self, path: Path, limit: int) -> None:
+        """Open the file."""
+        self.path, self.left = path, limit + OVERHEAD
+        self.file = path.open("wb")
+        self.gzip = gzip.GzipFile(filename="", mode="wb", fileobj=self.file, compresslevel=6, mtime=0)
+
+    def add(self, data: bytes) -> None:
+        """Take more of the tar in.
+
+        Raises:
+            NotebookError: it is too much, for the limit or for the disk.
+        """
+        self.left -= len(data)
+        if self.left < 0:
+            raise explain_large()
+        if shutil.disk_usage(self.path.parent).free < RESERVE:
+            raise NotebookError("the host's disk has no room for the archive", "raise volume_size, or fetch less")
+        self.gzip.write(data)
+
+    def close(self) -> None:
+        """Finish the file."""
+        self.gzip.close()
+        self.file.close()
+
+
+def explain_large() -> NotebookError:
+    """Answer the failure of a student who has more than may be fetched."""
+    return NotebookError("there is more than may be fetched", "raise notebook_files_limit (GB), or fetch less of it")
+
+
+def make_folder() -> Path:
+    """Make a folder that only the login user can enter, who carries its content away."""
+    folder = Path(tempfile.mkdtemp(prefix="dstk-", dir="/var/tmp"))
+    os.chown(folder, int(os.environ.get("SUDO_UID", os.getuid())), -1)
+    return folder
+
+
+def gather_student(notebook: Mapping[str, Any], params: Mapping[str, Any], folder: Path) -> tuple[str, str]:
+    """Fetch one student's files into `<student>.tar.gz`, and answer the state and the file's sum."""
+    student, path = notebook["student"], folder / f"{notebook['student']}.tar.gz"
+    archive = Archive(path, params["limit"])
+    lines = Lines(archive.add)
+    whole = params["path"] == "."
+    arguments = {
+        "path": params["path"],
+        "prefix": student if whole else params["path"],
+        "known": params["known"].get(student, ""),
+        "limit": params["limit"],
+        "excluded": params["excluded"],
+        "marks": not whole,
+    }
+    try:
+        run_program(
+            notebook["container"],
+            dstk_notebook_inside,
+            "gather",
+            arguments,
+            on_output=lines.add,
+            timeout=params["timeout"],
+        )
+        archive.close()
+        state = lines.answer().get("state")
+        if state == "large":
+            raise explain_large()
+        if state not in STATES:
+            raise NotebookError("the notebook's answer makes no sense", "see what python3 is in the notebook")
+        return state, dstk_notebook_inside.find_sum(path) if state == "fetched" else ""
+    finally:
+        archive.close()
+
+
+def gather_all(params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
+    """Fetch every student's files into one tar, and answer the module's result."""
+    bundle, sums, lock = folder / "bundle.tar", {}, threading.Lock()
+    owner = int(os.environ.get("SUDO_UID", os.getuid()))
+
+    def work(notebook: Mapping[str, Any]) -> dict[str, Any]:
+        student = notebook["student"]
+        archive = folder / f"{student}.tar.gz"
+        try:
+            state, digest = gather_student(notebook, params, folder)
+            if state == "fetched":
+                with lock, tarfile.open(bundle, "a") as tar:
+                    tar.add(archive, arcname=archive.name)
+                sums[student] = digest
+        finally:
+            archive.unlink(missing_ok=True)
+        return {"state": state}
+
+    answers, failures = serve(params["notebooks"], work)
+    if sums:
+        bundle.chmod(0o600)
+        os.chown(bundle, owner, -1)
+    return {"answers": answers, "failures": failures, "sums": sums, "bundle": str(bundle) if sums else ""}
+
+
+def main() -> None:
+    """Run the module."""
+    module = AnsibleModule(
+        argument_spec={
+            "notebooks": {"type": "list", "elements": "dict", "required": True},
+            "path": {"type": "str", "default": "."},
+            "known": {"type": "dict", "default": {}},
+            "excluded": {"type": "list", "elements": "str", "default": []},
+            "limit": {"type": "int", "default": 10_000_000_000},
+            "timeout": {"type": "float", "default": 3600},
+            "into": {"type": "path"},
+            "form": {"type": "str", "choices": ["files", "archives"], "default": "files"},
+        },
+    )
+    folder = make_folder()
+    result: dict[str, Any] = {}
+    try:
+        result = gather_all(module.params, folder)
+    finally:
+        if not result.get("bundle"):
+            shutil.rmtree(folder, ignore_errors=True)
+    module.exit_json(changed=bool(result["sums"]), **result)
+
+
+if __name__ == "__main__":
+    main()
