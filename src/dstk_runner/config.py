@@ -11,7 +11,7 @@ from typing import Any
 
 from dstk_runner.document import Document, read_document
 from dstk_runner.errors import ConfigError, Mistake
-from dstk_runner.project import find_project, load_layers, load_roster
+from dstk_runner.project import find_project, load_layers, load_roster, load_seats
 
 __all__ = ["Config", "Source", "load_config"]
 
@@ -125,6 +125,7 @@ def load_config(
         # what is left to be wrong is what was computed: a login name that makes no valid name, say
         computed = {key: merged[key] for key in layers.COMPUTED_KEYS}
         mistakes += _find_mistakes(computed, lambda _: "computed from your login name")
+        mistakes += _find_conflicts(merged)
     place = name_flag if "students" in given else name_variable if "students" in environment else document.find_place
     if not {"roster", "students", "student", "limit"} & {mistake.field for mistake in mistakes}:
         members, more = _read_class(merged, place("students"), name_flag("limit"))
@@ -163,6 +164,16 @@ def _find_mistakes(
 
     problems = find_problems(values, of_call=of_call)
     return [Mistake(find_place(problem.key), problem.key, problem.message, problem.fix) for problem in problems]
+
+
+def _find_conflicts(values: Mapping[str, Any]) -> list[Mistake]:
+    """Find values that are good by themselves and not together: a shared host has a port a seat."""
+    first = values["notebook_port"]
+    last = first + load_seats().MOST_SEATS - 1
+    if values["placement"] != "shared" or (last <= 65535 and not first <= 22 <= last):
+        return []
+    message = f"seats would have the ports {first} to {last}, and 22 is SSH's, 65535 the last"
+    return [Mistake("", "notebook_port", message, "such as 8888")]
 
 
 def _find_mistyped_variables(defaults: Mapping[str, Any]) -> list[Mistake]:

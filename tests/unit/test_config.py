@@ -104,11 +104,33 @@ def test_a_login_name_that_makes_no_valid_name_is_explained(monkeypatch: pytest.
         ("docker_source", "podman", "not one of"),
         ("ssh_key", "", "the path is empty"),
         ("student", 12, "put it in quotes"),
+        ("students", "ada", "[ada]"),
+        ("students", [12345], "put a name in quotes"),
+        ("students", [{"name": "Ada", "login": 12345}], "login is not text"),
+        ("placement", "beside", "not one of"),
+        ("students_per_host", 0, "from 1 to 40"),
+        ("students_per_host", 1.5, "from 1 to 40"),
+        ("notebook_memory", "2g", "from 256 to"),
+        ("notebook_cpus", 0, "from 0.1 to"),
+        ("notebook_cpus", True, "from 0.1 to"),
+        ("instance_types", ["big"], "not an instance type"),
+        ("extra_packages", ["pandas"], "expected a mapping"),
+        ("extra_packages", {"conda": ["pandas"]}, "no kind of package called conda"),
+        ("extra_packages", {"pip": ["--index-url=x"]}, "pip would not take"),
+        ("extra_packages", {"apt": ["-o=x"]}, "apt would not take"),
+        ("extra_packages", {"apt": "graphviz"}, "[graphviz]"),
+        ("course_repo", "--upload-pack=x", "not the address of a git repository"),
+        ("course_repo", "https://ada:secret@example.org/course", "every student could read it"),
+        ("course_branch", "-b", "not the name of a branch"),
+        ("course_branch", "a..b", "not the name of a branch"),
+        ("course_folder", "../etc", "not a path within"),
+        ("course_open", "/etc/passwd", "not a path within"),
+        ("limit", ["nobody"], "no student nobody"),
     ],
 )
 def test_a_value_out_of_range_says_what_would_do(key: str, value: object, words: str) -> None:
     [text] = mistakes_of({key: value})
-    assert text.startswith(f"argument: {key}: ")
+    assert text.startswith((f"argument: {key}: ", f"{key}=: "))
     assert words in text
 
 
@@ -123,6 +145,14 @@ def test_a_value_out_of_range_says_what_would_do(key: str, value: object, words:
         ("vpc_id", None),
         ("swap_size", 0),
         ("deployment", "auto"),
+        ("students", ["student01", {"name": "Ada", "email": "ada@example.org", "group": None}]),
+        ("students_per_host", 4),
+        ("notebook_cpus", 0.5),
+        ("extra_packages", {"pip": ["pandas>=2,<3", "x @ https://example.org/x.whl"], "apt": ["g++", "libx:i386"]}),
+        ("course_repo", "git@github.com:jupyter/nbgitpuller.git"),
+        ("course_branch", "feature/one.two"),
+        ("course_open", "Woche 1/Einführung.ipynb"),
+        ("prune", True),
     ],
 )
 def test_values_that_aws_takes_are_taken(key: str, value: object) -> None:
@@ -150,3 +180,75 @@ def test_lists_reach_ansible_as_lists() -> None:
 def test_what_was_chosen_can_be_loaded_again() -> None:
     config = load_config({"region": "eu-west-1", "allowed_cidrs": ["10.0.0.0/16"]})
     assert load_config(config.chosen_values()) == config
+
+
+def test_a_roster_makes_the_class(home: Path) -> None:
+    (home / "roster.csv").write_text("name,email\nAda Lovelace,ada@example.org\nGrace Hopper,grace@example.org\n")
+    (home / "dstk.yml").write_text("roster: roster.csv\n")
+    config = load_config()
+    assert [member["student"] for member in config.members] == ["ada", "grace"]
+    assert config.extra_vars()["dstk_class"][1]["name"] == "Grace Hopper"
+
+
+def test_the_path_of_a_roster_counts_from_the_folder_of_the_file(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = home / "course"
+    folder.mkdir()
+    (folder / "roster.csv").write_text("Ada\n")
+    (folder / "dstk.yml").write_text("roster: roster.csv\n")
+    config = load_config("course/dstk.yml")
+    assert config.roster == str(folder / "roster.csv")
+    monkeypatch.chdir(folder)
+    assert load_config(config.chosen_values()).roster == config.roster
+
+
+def test_a_lone_user_is_a_class_of_one() -> None:
+    assert [member["student"] for member in load_config().members] == ["ada"]
+
+
+def test_students_of_the_environment_are_a_class(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DSTK_STUDENTS", "student01,student02")
+    assert [member["student"] for member in load_config().members] == ["student01", "student02"]
+
+
+def test_mistakes_of_the_roster_and_of_the_file_are_named_together(home: Path) -> None:
+    (home / "roster.csv").write_text("name,email\nAda,ada\n,grace@\n")
+    (home / "dstk.yml").write_text("volume_size: 4\nroster: roster.csv\n")
+    assert [text.partition(": ")[0] for text in mistakes_of(None)] == ["dstk.yml:1", "roster.csv:2", "roster.csv:3"]
+
+
+def test_a_wrong_student_is_named_by_its_place(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (home / "dstk.yml").write_text("region: us-west-2\nstudents: [ada, {group: A}]\n")
+    assert mistakes_of(None)[0].startswith("dstk.yml:2, item 2: nobody is named")
+    monkeypatch.setenv("DSTK_STUDENTS", "ada,grace@")
+    assert mistakes_of(None)[0].startswith("$DSTK_STUDENTS, item 2: email: ")
+
+
+def test_roster_and_students_together_are_a_mistake(home: Path) -> None:
+    (home / "dstk.yml").write_text("roster: roster.csv\nstudents: [ada]\n")
+    assert "leave one of them out" in mistakes_of(None)[0]
+
+
+def test_a_name_that_ansible_would_run_is_refused() -> None:
+    assert "template" in mistakes_of({"students": ["{{ lookup('pipe', 'id') }}"]})[0]
+
+
+def test_a_limit_is_a_list_or_text_with_commas() -> None:
+    students = {"students": ["ada", "grace", "alan"]}
+    assert load_config(students, overrides={"limit": "ada,grace"}).limit == ("ada", "grace")
+    assert load_config(students, overrides={"limit": ["alan"]}).extra_vars()["dstk_limit"] == ["alan"]
+
+
+def test_a_limit_that_nobody_meets_names_the_nearest() -> None:
+    [text] = mistakes_of({"students": ["student01"]}, overrides={"limit": ["studnet01"]}, as_flags=True)
+    assert text == "--limit: there is no student studnet01 (did you mean student01?)"
+
+
+def test_what_is_said_of_a_run_is_refused_in_a_file(home: Path) -> None:
+    (home / "dstk.yml").write_text("prune: true\n")
+    assert mistakes_of(None) == ["dstk.yml:1: prune: this is said of a run, and not in a file (dstk up --prune)"]
+
+
+@pytest.mark.parametrize("port", [65535, 1])
+def test_shared_hosts_need_a_port_a_seat(port: int) -> None:
+    [text] = mistakes_of({"placement": "shared", "notebook_port": port})
+    assert "notebook_port" in text

@@ -90,6 +90,60 @@ def test_the_file_of_the_working_directory_is_read_unless_none_is_wished_for(pro
         config.unlink()
 
 
+CLASS = [
+    "ansible",
+    "localhost",
+    "-m",
+    "ansible.builtin.debug",
+    "-a",
+    "msg='TOLD {{ [dstk_class | map(attribute=\"student\"), dstk_limit, dstk_prune] | to_json }}'",
+]
+
+
+@pytest.fixture
+def course(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What chooses a file with a roster beside it."""
+    monkeypatch.setitem(DOORS, "the class", CLASS)
+    (tmp_path / "dstk.yml").write_text("roster: roster.csv\n")
+    (tmp_path / "roster.csv").write_text("name,email\nAda Lovelace,ada@example.org\n王小明,\n")
+    return ["-e", f"dstk_config={tmp_path / 'dstk.yml'}"]
+
+
+@pytest.mark.usefixtures("course")
+def test_a_lone_user_is_a_class_of_one(project: Path) -> None:
+    assert ask(project, "the class") == [["ada"], [], False]
+
+
+def test_a_roster_makes_the_class(project: Path, course: list[str]) -> None:
+    assert ask(project, "the class", *course) == [["ada", "student-acf979"], [], False]
+
+
+@pytest.mark.usefixtures("course")
+def test_students_of_the_environment_and_of_the_command_line_are_a_class(project: Path) -> None:
+    assert ask(project, "the class", DSTK_STUDENTS="ada,grace")[0] == ["ada", "grace"]
+    assert ask(project, "the class", "-e", "dstk_students=alan,ada", DSTK_STUDENTS="ada,grace")[0] == ["alan", "ada"]
+
+
+def test_the_class_that_the_library_computed_is_taken_as_it_is(project: Path, course: list[str]) -> None:
+    given = json.dumps({"dstk_class": [{"student": "grace"}], "dstk_limit": ["grace"], "dstk_prune": True})
+    assert ask(project, "the class", *course, "-e", given) == [["grace"], ["grace"], True]
+
+
+def test_every_mistake_of_a_roster_stops_the_run(project: Path, course: list[str], tmp_path: Path) -> None:
+    (tmp_path / "roster.csv").write_text("name,email\nAda,ada\n{{ 1 }},\n")
+    run = open_door(project, "the class", *course)
+    said = run.stdout + run.stderr
+    assert run.returncode != 0
+    assert "roster.csv:2: email" in said
+    assert "roster.csv:3: name" in said
+
+
+def test_a_limit_that_nobody_meets_stops_the_run(project: Path, course: list[str]) -> None:
+    run = open_door(project, "the class", *course, "-e", "dstk_limit=adda")
+    assert run.returncode != 0
+    assert "did you mean ada?" in run.stdout + run.stderr
+
+
 def test_an_unknown_key_is_warned_of_with_those_that_are_known(project: Path, tmp_path: Path) -> None:
     (tmp_path / "dstk.yml").write_text("regon: eu-west-1\n")
     run = open_door(project, "a single module", "-e", f"dstk_config={tmp_path / 'dstk.yml'}")

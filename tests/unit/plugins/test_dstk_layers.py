@@ -16,6 +16,10 @@ DEFAULTS = {
     "volume_size": 30,
     "swap_size": "auto",
     "allowed_cidrs": ["auto"],
+    "roster": "",
+    "students": [],
+    "notebook_cpus": "auto",
+    "extra_packages": {},
 }
 
 
@@ -81,12 +85,49 @@ def test_the_folder_may_begin_with_the_home(layers: ModuleType) -> None:
         ("STUDENT", "12345", "12345"),
         ("REGION", "eu-west-1", "eu-west-1"),
         ("ALLOWED_CIDRS", "auto, 203.0.113.0/24", ["auto", "203.0.113.0/24"]),
+        ("STUDENTS", "ada, grace", ["ada", "grace"]),
+        ("NOTEBOOK_CPUS", "0.5", 0.5),
+        ("EXTRA_PACKAGES", "{pip: [pandas]}", {"pip": ["pandas"]}),
+        ("EXTRA_PACKAGES", "{pip: [", "{pip: ["),
     ],
 )
 def test_a_variable_of_the_environment_is_read_as_its_default_is(
     layers: ModuleType, name: str, text: str, value: object
 ) -> None:
     assert layers.environment_layer({f"DSTK_{name}": text}, DEFAULTS) == {name.lower(): value}
+
+
+def test_text_of_an_extra_variable_is_read_as_that_of_the_environment_is(layers: ModuleType) -> None:
+    extra = {"dstk_students": "ada,grace", "dstk_volume_size": 50, "dstk_regoin": "x", "other": 1}
+    assert layers.extra_layer(extra, DEFAULTS) == {"students": ["ada", "grace"], "volume_size": 50}
+
+
+@pytest.mark.parametrize("value", ["ada, grace", ["ada", "grace"], ("ada", "grace")])
+def test_names_are_read_from_a_list_or_from_text(layers: ModuleType, value: object) -> None:
+    assert layers.read_names(value) == ["ada", "grace"]
+
+
+@pytest.mark.parametrize("value", ["", None, [], [""]])
+def test_no_names_are_no_names(layers: ModuleType, value: object) -> None:
+    assert layers.read_names(value) == []
+
+
+@pytest.mark.parametrize(
+    ("roster", "path"),
+    [
+        ("class.csv", "/course/class.csv"),
+        ("/data/class.csv", "/data/class.csv"),
+        ("~/class.csv", "~/class.csv"),
+        ("", ""),
+    ],
+)
+def test_the_path_of_a_roster_counts_from_the_folder_of_its_file(layers: ModuleType, roster: str, path: str) -> None:
+    assert layers.anchored({"roster": roster}, "/course") == {"roster": path}
+
+
+def test_a_roster_may_be_in_the_home(layers: ModuleType) -> None:
+    values = layers.resolve(DEFAULTS, {"roster": "~/class.csv"}, environ={"USER": "ada", "HOME": "/home/ada"})
+    assert values["roster"] == "/home/ada/class.csv"
 
 
 def test_a_variable_that_is_no_key_is_left_alone(layers: ModuleType) -> None:
