@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import base64
 import json
-import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -13,22 +11,19 @@ SMALL_MEMORY_MB = 2048
 AUTO_SWAP_MB = 2048
 
 
-def parse_swap_megabytes(wanted: object, meminfo: str) -> int:
+def parse_swap_megabytes(wanted: object, memory_mb: int) -> int:
     """Answer how many MB of swap file a machine should have.
 
     Args:
         wanted: ``auto`` or a number of MB.
-        meminfo: /proc/meminfo in base64, as slurp gives it.
+        memory_mb: the memory that it shows.
 
     Returns:
         MB; 0 for none.
     """
     if str(wanted) != "auto":
         return int(str(wanted))
-    total = re.search(r"^MemTotal:\s+(\d+) kB$", base64.b64decode(meminfo).decode(), re.MULTILINE)
-    if total is None:
-        return 0
-    return AUTO_SWAP_MB if int(total[1]) // 1024 < SMALL_MEMORY_MB - _RESERVED_MB else 0
+    return AUTO_SWAP_MB if memory_mb < SMALL_MEMORY_MB - _RESERVED_MB else 0
 
 
 # The kernel keeps a share of the memory for itself, so that a 2 GiB instance shows somewhat less than 2048 MB.
@@ -39,14 +34,13 @@ def merge_settings(existing: str, wanted: Mapping[str, Any]) -> str:
     """Put settings into what daemon.json holds already, keeping what is not ours.
 
     Args:
-        existing: the file in base64, as slurp gives it; empty where there is none.
+        existing: the file's text; empty where there is none.
         wanted: the settings that have to be in it.
 
     Returns:
         The file's new text.
     """
-    text = base64.b64decode(existing).decode()
-    settings = json.loads(text) if text.strip() else {}
+    settings = json.loads(existing) if existing.strip() else {}
     return json.dumps(_merge(settings, wanted), indent=2, sort_keys=True) + "\n"
 
 
