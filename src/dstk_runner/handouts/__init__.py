@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,13 +59,14 @@ def write_handouts(
 
     wanted = config if isinstance(config, Config) else load_config(config)
     people = find_people(deployment, wanted)
+    found = Handouts(deployment=deployment.deployment, region=deployment.region, failures=deployment.failures)
+    if not deployment.notebooks:
+        # the wrong region, or a bad moment: what was handed out before stays
+        message = f"nothing of {deployment.deployment} is in {deployment.region}"
+        nothing = Failure(stage="handouts", message=message, fix="dstk up")
+        return replace(found, failures=found.failures or (nothing,))
     files, failures = write_folder(Path(into), deployment, people, only_pages=bool(wanted.limit))
-    return Handouts(
-        deployment=deployment.deployment,
-        region=deployment.region,
-        files=files,
-        failures=(*deployment.failures, *failures),
-    )
+    return replace(found, files=files, failures=(*found.failures, *failures))
 
 
 def write_overview(deployment: Deployment, path: str | os.PathLike[str], *, config: Config | Source = None) -> Path:

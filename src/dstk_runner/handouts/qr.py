@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+
 import segno
 from markupsafe import Markup
 
 __all__ = ["draw_qr"]
 
 
+@functools.cache
 def draw_qr(link: str) -> Markup:
     """Return the link as the QR code of an inline SVG, black on white, with the quiet zone that readers need.
 

@@ -141,9 +141,16 @@ def test_who_gets_no_page_is_a_failure_with_its_remedy() -> None:
 
 
 def test_what_is_known_to_have_failed_is_told_once() -> None:
-    known = Failure(stage="configure", student="ada", message="no room", fix="make room")
-    result = write_handouts(seen(failures=(known,)), config=wanted("ada"))
+    known = Failure(stage="configure", student="bob", message="no room", fix="make room")
+    result = write_handouts(seen(notebook("ada"), failures=(known,)), config=wanted("ada", "bob"))
     assert result.failures == (known,)
+
+
+def test_where_nothing_is_there_what_was_handed_out_before_stays() -> None:
+    write_handouts(seen(notebook("ada")), config=wanted("ada"))
+    [failure] = write_handouts(seen(), config=wanted("ada")).failures
+    assert (failure.message, failure.fix) == ("nothing of csx450 is in us-west-2", "dstk up")
+    assert pages() == {"ada.html"}
 
 
 def test_a_limit_writes_these_pages_and_leaves_the_rest_alone() -> None:
