@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dstk_runner.config import Config, Source, load_config
+from dstk_runner.config import Config
 from dstk_runner.errors import DstkError
 from dstk_runner.events import Event, OnEvent
 from dstk_runner.outcome import find_troubles, read_deployment, read_failures
 from dstk_runner.results import Check, Deployment, Failure, Logs, Plan, Receipt, Resource
+from dstk_runner.session import Request, add_to_run, call_roll_after, open_request, run_for
 
 if TYPE_CHECKING:
-    from dstk_runner.playbooks import PlaybookResult
-    from dstk_runner.roll import Roll
+    pass
 
 __all__ = [
     "deploy",
@@ -31,8 +30,6 @@ __all__ = [
     "read_logs",
     "status",
 ]
-
-Request = Config | Source
 
 
 def deploy(
@@ -65,18 +62,18 @@ def deploy(
     from dstk_runner.pruning import prune as prune_class
     from dstk_runner.state import hold_lock, new_log
 
-    with _opened(config, _of_run(overrides, limit, prune), on_event) as wanted, hold_lock(wanted, "up") as run:
+    with open_request(config, add_to_run(overrides, limit, prune), on_event) as wanted, hold_lock(wanted, "up") as run:
         log = new_log(wanted, "up")
         pruned = Pruned()
         if wanted.prune:
             # first, so that who is new finds free seats and quotas
-            pruned = prune_class(wanted, lambda: _run("prune", wanted, on_event, log, run_id=run), log)
+            pruned = prune_class(wanted, lambda: run_for("prune", wanted, on_event, log, run_id=run), log)
             wanted = replace(wanted, prune=False)
         made = Deployment(deployment=wanted.deployment, region=wanted.region)
         failures = _failures_of(_check(wanted, on_event))
         if not failures:
-            result = _run("site", wanted, on_event, log, run_id=run)
-            made = read_deployment(wanted, result, _call_roll(wanted), log)
+            result = run_for("site", wanted, on_event, log, run_id=run)
+            made = read_deployment(wanted, result, call_roll_after(wanted), log)
         return replace(made, failures=(*pruned.failures, *failures, *made.failures), pruned=pruned.archives)
 
 
@@ -87,12 +84,12 @@ def status(
     from dstk_runner.roll import call_roll
     from dstk_runner.state import new_log
 
-    with _opened(config, _of_run(overrides, limit), on_event) as wanted:
+    with open_request(config, add_to_run(overrides, limit), on_event) as wanted:
         roll = call_roll(wanted)
         if not roll.hosts:
             return Deployment(deployment=wanted.deployment, region=wanted.region)
         log = new_log(wanted, "status")
-        seen = read_deployment(wanted, _run("status", wanted, on_event, log), roll, log)
+        seen = read_deployment(wanted, run_for("status", wanted, on_event, log), roll, log)
         return replace(seen, failures=(*seen.failures, *find_troubles(seen.notebooks)), changed=0)
 
 
@@ -100,14 +97,14 @@ def plan(config: Request = None, *, on_event: OnEvent | None = None, **overrides
     """Say what `deploy` would do, and what stands against it; change nothing. Takes and raises what `deploy` does."""
     from dstk_runner.state import new_log
 
-    with _opened(config, overrides, on_event) as wanted:
+    with open_request(config, overrides, on_event) as wanted:
         checks = _check(wanted, on_event)
         known = Plan(deployment=wanted.deployment, region=wanted.region, checks=checks, failures=_failures_of(checks))
         if known.failures:
             return known
         existing = _find(wanted)
         log = new_log(wanted, "plan")
-        result = _run("plan", wanted, on_event, log, check=True)
+        result = run_for("plan", wanted, on_event, log, check=True)
         return replace(
             known,
             changes=tuple(dict.fromkeys(result.changes)),
@@ -115,14 +112,14 @@ def plan(config: Request = None, *, on_event: OnEvent | None = None, **overrides
             image=result.stats.get("dstk_image", {}),
             network=result.stats.get("dstk_network", {}),
             instance=result.stats.get("dstk_instance", {}),
-            failures=read_failures(wanted, result, _call_roll(wanted), log),
+            failures=read_failures(wanted, result, call_roll_after(wanted), log),
             log=log,
         )
 
 
 def find_deployed(config: Request = None, *, on_event: OnEvent | None = None, **overrides: Any) -> tuple[Resource, ...]:
     """Return what `destroy` would delete: all that carries the tag. Takes and raises what `deploy` does."""
-    with _opened(config, overrides, on_event) as wanted:
+    with open_request(config, overrides, on_event) as wanted:
         return _find(wanted)
 
 
@@ -130,7 +127,7 @@ def find_gone(config: Request = None, *, on_event: OnEvent | None = None, **over
     """Return whom `deploy(prune=True)` would remove, with the instance of each. Takes and raises what `deploy` does."""
     from dstk_runner.roll import call_roll
 
-    with _opened(config, overrides, on_event) as wanted:
+    with open_request(config, overrides, on_event) as wanted:
         return call_roll(wanted).gone
 
 
@@ -138,14 +135,14 @@ def destroy(config: Request = None, *, on_event: OnEvent | None = None, **overri
     """Delete all that carries the deployment's tag, then look again. Takes and raises what `deploy` does."""
     from dstk_runner.state import forget_hosts, hold_lock, new_log
 
-    with _opened(config, overrides, on_event) as wanted, hold_lock(wanted, "destroy") as run:
+    with open_request(config, overrides, on_event) as wanted, hold_lock(wanted, "destroy") as run:
         before = _find(wanted)
         if not before:
             forget_hosts(wanted)
             return Receipt(deployment=wanted.deployment, region=wanted.region)
         log = new_log(wanted, "destroy")
-        roll = _call_roll(wanted)
-        result = _run("destroy", wanted, on_event, log, run_id=run)
+        roll = call_roll_after(wanted)
+        result = run_for("destroy", wanted, on_event, log, run_id=run)
         left = _find_left(wanted, patience=10.0 if result.rc == 0 else 0.0)
         if not left:
             forget_hosts(wanted)
@@ -164,7 +161,7 @@ def doctor(config: Request = None, *, on_event: OnEvent | None = None, **overrid
     """Check all that a deployment needs, each with its remedy; change nothing. Takes and raises what `deploy` does."""
     from dstk_runner.checks import run_checks
 
-    with _opened(config, overrides, on_event) as wanted:
+    with open_request(config, overrides, on_event) as wanted:
         _tell(on_event, "check")
         return run_checks(wanted, everything=True)
 
@@ -174,51 +171,17 @@ def read_logs(config: Request = None, *, lines: int = 100, on_event: OnEvent | N
     from dstk_runner.roll import call_roll
     from dstk_runner.state import find_logs, new_log
 
-    with _opened(config, overrides, on_event) as wanted:
+    with open_request(config, overrides, on_event) as wanted:
         runs = tuple(find_logs(wanted))
         found = Logs(deployment=wanted.deployment, region=wanted.region, runs=runs)
         roll = call_roll(wanted)
         if not roll.hosts:
             return found
         log = new_log(wanted, "logs")
-        result = _run("logs", wanted, on_event, log, extra={"jupyter_container_log_lines": lines})
+        result = run_for("logs", wanted, on_event, log, extra={"jupyter_container_log_lines": lines})
         rows: Mapping[str, Mapping[str, list[str]]] = result.stats.get("dstk_logs", {})
         hosts = {host: {name: tuple(texts) for name, texts in logs.items()} for host, logs in rows.items()}
         return replace(found, hosts=hosts, failures=read_failures(wanted, result, roll, log))
-
-
-def _of_run(overrides: Mapping[str, Any], limit: Iterable[str], prune: bool = False) -> dict[str, Any]:
-    """Return the overrides with what is said of this run alone."""
-    names = [limit] if isinstance(limit, str) else list(limit)
-    return {**overrides, **({"limit": names} if names else {}), **({"prune": True} if prune else {})}
-
-
-@contextlib.contextmanager
-def _opened(config: Request, overrides: Mapping[str, Any], on_event: OnEvent | None) -> Iterator[Config]:
-    from dstk_runner.targets import open_target
-
-    if isinstance(config, Config):
-        wanted = load_config(config.chosen_values(), overrides=overrides) if overrides else config
-    else:
-        wanted = load_config(config, overrides=overrides)
-    with open_target(wanted, on_event) as opened:
-        yield opened
-
-
-def _run(
-    name: str,
-    config: Config,
-    on_event: OnEvent | None,
-    log: Path,
-    *,
-    check: bool = False,
-    run_id: str | None = None,
-    extra: Mapping[str, Any] | None = None,
-) -> PlaybookResult:
-    from dstk_runner.playbooks import run_playbook
-
-    variables = {**config.extra_vars(), **(extra or {})}
-    return run_playbook(name, extra_vars=variables, log_path=log, on_event=on_event, check=check, run_id=run_id)
 
 
 def _check(config: Config, on_event: OnEvent | None) -> tuple[Check, ...]:
@@ -257,19 +220,9 @@ def _tell(on_event: OnEvent | None, stage: str) -> None:
         on_event(Event(stage=stage))
 
 
-def _call_roll(config: Config) -> Roll:
-    """Ask who sits where after a run; where AWS does not answer any more, the run's own answers must do."""
-    from dstk_runner.roll import Roll, call_roll
-
-    try:
-        return call_roll(config)
-    except DstkError:
-        return Roll(students=tuple(row["student"] for row in config.members))
-
-
 def open_session(config: Config, on_event: OnEvent | None = None) -> contextlib.AbstractContextManager[Config]:
     """Let this process speak to the configuration's target, for what is not a run: `dstk ssh`."""
-    return _opened(config, {}, on_event)
+    return open_request(config, {}, on_event)
 
 
 def explain_failure(error: DstkError, *, stage: str) -> tuple[Failure, ...]:
