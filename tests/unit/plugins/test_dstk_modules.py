@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,112 +17,91 @@ class Module:
     """What the functions of a module ask of AnsibleAWSModule."""
 
     def __init__(self, *, check_mode: bool = False, **params: Any) -> None:
-        defaults = {"deployment": "csx450", "student": "ada", "tags": {}, "timeout": 20, "instance_type": "t3.micro"}
-        self.params = {**defaults, **params}
+        self.params = {"deployment": "csx450", "students": [], "timeout": 20, **params}
         self.check_mode = check_mode
-        self.warnings: list[str] = []
-
-    def warn(self, text: str) -> None:
-        self.warnings.append(text)
 
 
-@pytest.fixture
-def wanted(aws: Any) -> dict[str, Any]:
-    """What a launch in moto needs: its default network and one of its images."""
-    subnets = aws.describe_subnets()["Subnets"]
-    image = aws.describe_images(Owners=["099720109477"])["Images"][0]
-    key = aws.create_key_pair(KeyName="csx450")["KeyName"]
-    group = aws.describe_security_groups(GroupNames=["default"])["SecurityGroups"][0]["GroupId"]
-    return {
-        "image": {"image_id": image["ImageId"], "root_device_name": image["RootDeviceName"]},
-        "volume_size": 30,
-        "subnets": [{"id": subnet["SubnetId"], "zone": subnet["AvailabilityZone"]} for subnet in subnets],
-        "security_group_ids": [group],
-        "key_name": key,
-    }
+def launch(aws: Any, **tags: str) -> str:
+    """An instance of moto's that bears tags, by id."""
+    labels = [{"Key": key.replace("_", ":"), "Value": value} for key, value in tags.items()]
+    image = aws.describe_images(Owners=["099720109477"])["Images"][0]["ImageId"]
+    specification = [{"ResourceType": "instance", "Tags": labels}]
+    found = aws.run_instances(ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=specification)
+    return str(found["Instances"][0]["InstanceId"])
 
 
-def instances(aws: Any) -> list[dict[str, Any]]:
-    return [instance for page in aws.describe_instances()["Reservations"] for instance in page["Instances"]]
+def states(aws: Any) -> dict[str, str]:
+    pages = aws.describe_instances()["Reservations"]
+    return {found["InstanceId"]: found["State"]["Name"] for page in pages for found in page["Instances"]}
 
 
-def test_a_student_without_an_instance_gets_one(load: Load, aws: Any, wanted: dict[str, Any]) -> None:
-    answer = load("modules/dstk_instance").ensure_running(Module(**wanted), aws)
-    assert (answer["changed"], answer["action"], answer["instance"]["state"]) == (True, "launched", "running")
-    assert answer["instance"]["address"]
-
-
-def test_a_launched_instance_keeps_to_what_the_guide_lacked(load: Load, aws: Any, wanted: dict[str, Any]) -> None:
-    load("modules/dstk_instance").ensure_running(Module(**wanted), aws)
-    options = instances(aws)[0]["MetadataOptions"]
-    volume = aws.describe_volumes()["Volumes"][0]
-    assert (options["HttpTokens"], options["HttpPutResponseHopLimit"]) == ("required", 1)
-    assert (volume["VolumeType"], volume["Encrypted"], volume["Size"]) == ("gp3", True, 30)
-
-
-def test_an_instance_that_runs_is_kept_whatever_is_wished_for_now(load: Load, aws: Any, wanted: dict[str, Any]) -> None:
-    ensure = load("modules/dstk_instance").ensure_running
-    first = ensure(Module(**wanted), aws)
-    second = ensure(Module(**wanted, instance_type="m7i.large"), aws)
-    assert (second["changed"], second["instance"]["id"]) == (False, first["instance"]["id"])
-    assert second["instance"]["type"] == "t3.micro"
-
-
-def test_a_stopped_instance_is_started(load: Load, aws: Any, wanted: dict[str, Any]) -> None:
-    ensure = load("modules/dstk_instance").ensure_running
-    first = ensure(Module(**wanted), aws)
-    aws.stop_instances(InstanceIds=[first["instance"]["id"]])
-    answer = ensure(Module(**wanted), aws)
-    assert (answer["action"], answer["instance"]["state"]) == ("started", "running")
-    assert len(instances(aws)) == 1
-
-
-def test_check_mode_launches_nothing_and_says_what_it_would(load: Load, aws: Any, wanted: dict[str, Any]) -> None:
-    answer = load("modules/dstk_instance").ensure_running(Module(**wanted, check_mode=True), aws)
-    assert (answer["changed"], answer["action"], answer["diff"]["before"]) == (True, "launched", {})
-    assert instances(aws) == []
-
-
-def test_of_two_instances_the_older_is_used_and_the_other_named(load: Load, aws: Any, wanted: dict[str, Any]) -> None:
-    ensure = load("modules/dstk_instance").ensure_running
-    first = ensure(Module(**wanted), aws)["instance"]["id"]
-    [launched] = [instance["LaunchTime"].timestamp() for instance in instances(aws)]
-    while time.time() < launched + 1:  # the API tells launches apart by whole seconds
-        time.sleep(0.05)
-    spare = ensure(Module(**wanted, student="bob"), aws)["instance"]["id"]
-    aws.create_tags(Resources=[spare], Tags=[{"Key": "dstk:student", "Value": "ada"}])
-    module = Module(**wanted)
-    assert ensure(module, aws)["instance"]["id"] == first
-    assert spare in module.warnings[0]
-
-
-def test_absent_ends_the_deployments_instances_and_no_others(load: Load, aws: Any, wanted: dict[str, Any]) -> None:
-    module = load("modules/dstk_instance")
-    ours = module.ensure_running(Module(**wanted), aws)["instance"]["id"]
-    theirs = module.ensure_running(Module(**wanted, deployment="other"), aws)["instance"]["id"]
-    answer = module.ensure_absent(Module(), aws)
+def test_absent_ends_the_deployments_instances_and_no_others(load: Load, aws: Any) -> None:
+    ours, theirs = launch(aws, dstk_deployment="csx450"), launch(aws, dstk_deployment="other")
+    fleet = load("module_utils/dstk_fleet").Fleet(aws, "csx450")
+    answer = load("modules/dstk_hosts").ensure_absent(Module(), fleet)
     assert answer["instance_ids"] == [ours]
-    states = {instance["InstanceId"]: instance["State"]["Name"] for instance in instances(aws)}
-    assert states == {ours: "terminated", theirs: "running"}
+    assert states(aws) == {ours: "terminated", theirs: "running"}
 
 
-def test_absent_twice_changes_nothing(load: Load, aws: Any, wanted: dict[str, Any]) -> None:
-    module = load("modules/dstk_instance")
-    module.ensure_running(Module(**wanted), aws)
-    module.ensure_absent(Module(), aws)
-    assert module.ensure_absent(Module(), aws)["changed"] is False
+def test_absent_twice_changes_nothing(load: Load, aws: Any) -> None:
+    launch(aws, dstk_deployment="csx450")
+    fleet = load("module_utils/dstk_fleet").Fleet(aws, "csx450")
+    load("modules/dstk_hosts").ensure_absent(Module(), fleet)
+    assert load("modules/dstk_hosts").ensure_absent(Module(), fleet)["changed"] is False
+
+
+def test_a_volume_that_an_instance_left_behind_goes_with_absent(load: Load, aws: Any) -> None:
+    tags = [{"Key": "dstk:deployment", "Value": "csx450"}]
+    volume = aws.create_volume(
+        AvailabilityZone="us-west-2a", Size=8, TagSpecifications=[{"ResourceType": "volume", "Tags": tags}]
+    )["VolumeId"]
+    fleet = load("module_utils/dstk_fleet").Fleet(aws, "csx450")
+    answer = load("modules/dstk_hosts").ensure_absent(Module(), fleet)
+    assert (answer["changed"], answer["volume_ids"]) == (True, [volume])
+
+
+def test_hundreds_are_ended_in_portions_that_aws_takes(load: Load, aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = [f"i-{number}" for number in range(250)]
+    sizes: list[int] = []
+    fleet = load("module_utils/dstk_fleet").Fleet(aws, "csx450")
+    live = [{"InstanceId": key, "State": {"Name": "running"}} for key in ids]
+    monkeypatch.setattr(fleet, "find", lambda _: live if not sizes else [])
+    monkeypatch.setattr(aws, "terminate_instances", lambda **request: sizes.append(len(request["InstanceIds"])))
+    fleet.end(timeout=5)
+    assert sizes == [100, 100, 50]
+
+
+def test_released_ends_the_instances_on_which_nobody_sits_then(load: Load, aws: Any) -> None:
+    here = {"dstk_deployment": "csx450"}
+    empty, spare = launch(aws, **here, dstk_student="ada"), launch(aws, **here)
+    used = launch(aws, **here, **{"dstk_seat_01": "ada a", "dstk_seat_02": "bob b"})
+    fleet = load("module_utils/dstk_fleet").Fleet(aws, "csx450")
+    answer = load("modules/dstk_hosts").ensure_released(Module(students=["ada"]), fleet)
+    assert sorted(answer["instance_ids"]) == sorted([empty, spare])
+    assert states(aws) == {empty: "terminated", spare: "terminated", used: "running"}
+
+
+def test_released_frees_the_seat_and_leaves_the_others(load: Load, aws: Any) -> None:
+    launch(aws, dstk_deployment="csx450", **{"dstk_seat_01": "ada a", "dstk_seat_02": "bob b"})
+    fleet = load("module_utils/dstk_fleet").Fleet(aws, "csx450")
+    load("modules/dstk_hosts").ensure_released(Module(students=["ada"]), fleet)
+    tags = aws.describe_instances()["Reservations"][0]["Instances"][0]["Tags"]
+    assert sorted(tag["Key"] for tag in tags) == ["dstk:deployment", "dstk:seat:02"]
 
 
 def test_an_arm_type_is_told_in_both_tongues(load: Load, aws: Any) -> None:
-    found = load("modules/dstk_instance_type_info").find_type(aws, "t4g.small")
+    found = load("module_utils/dstk_types").find_types(aws, ["t4g.small"])["t4g.small"]
     assert (found["architecture"], found["ubuntu_architecture"], found["memory_mib"]) == ("arm64", "arm64", 2048)
 
 
 def test_the_zones_that_offer_a_type_are_found(load: Load, aws: Any) -> None:
-    found = load("modules/dstk_instance_type_info").find_zones(aws, "t2.micro")
+    found = load("module_utils/dstk_types").find_types(aws, ["t2.micro"])["t2.micro"]["zones"]
     assert found
     assert all(zone.startswith("us-west-2") for zone in found)
-    assert load("modules/dstk_instance_type_info").find_zones(aws, "x9.huge") == []
+
+
+def test_a_type_that_nobody_knows_does_not_hide_the_others(load: Load, aws: Any) -> None:
+    assert list(load("module_utils/dstk_types").find_types(aws, ["x9.huge", "t2.micro"])) == ["t2.micro"]
 
 
 def test_the_used_vpc_comes_before_the_one_that_a_lost_answer_left(load: Load, aws: Any) -> None:
@@ -179,6 +157,21 @@ def test_a_closed_port_is_an_obstacle(load: Load, server: socket.socket) -> None
     address = server.getsockname()
     server.close()
     assert "refused" in load("modules/dstk_wait_for_ssh").find_obstacle(*address)
+
+
+def test_a_host_that_does_not_answer_is_told_apart_from_those_that_do(load: Load, server: socket.socket) -> None:
+    def greet() -> None:
+        connection, _ = server.accept()
+        with connection:
+            connection.sendall(b"SSH-2.0-x\r\n")
+
+    host, port = server.getsockname()
+    thread = threading.Thread(target=greet)
+    thread.start()
+    # nothing listens at the port on the other address, for the server has bound one alone
+    found = load("modules/dstk_wait_for_ssh").find_obstacles({"i-1": host, "i-2": "127.0.0.2"}, port, 0)
+    thread.join()
+    assert list(found) == ["i-2"]
 
 
 @pytest.mark.parametrize("name", MODULES)
