@@ -74,8 +74,11 @@ class ActionModule(ActionBase):
             arguments["known"] = {student: inside.find_digest(into / student / path) for student in students}
         result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=False)
         bundle, sums = result.pop("bundle", ""), result.pop("sums", {})
-        for student, answer in result.get("answers", {}).items():
+        for student, answer in list(result.get("answers", {}).items()):
             result["answers"][student] = describe(answer["state"], into / student / path)
+            if answer["state"] == "missing" and path == ".":
+                del result["answers"][student]
+                result["failures"][student] = {"message": "there is no home", "fix": "`dstk up` makes it"}
         if not bundle:
             return result
         try:

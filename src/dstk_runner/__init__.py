@@ -10,6 +10,8 @@ from __future__ import annotations
 
 from dstk_runner._version import __version__
 from dstk_runner.api import deploy, destroy, doctor, plan, status
+from dstk_runner.classroom import collect, pull, run, send, takehome
+from dstk_runner.classwork import Classwork
 from dstk_runner.config import Config, load_config
 from dstk_runner.errors import ConfigError, DstkError, Interrupted, Mistake
 from dstk_runner.events import Event
@@ -18,6 +20,7 @@ from dstk_runner.results import Check, Deployment, Failure, Notebook, Plan, Rece
 
 __all__ = [
     "Check",
+    "Classwork",
     "Config",
     "ConfigError",
     "Deployment",
@@ -32,12 +35,17 @@ __all__ = [
     "Receipt",
     "Resource",
     "__version__",
+    "collect",
     "deploy",
     "destroy",
     "doctor",
     "load_config",
     "plan",
+    "pull",
+    "run",
+    "send",
     "status",
+    "takehome",
     "write_handouts",
     "write_overview",
 ]

@@ -16,7 +16,7 @@ from dstk_runner.handouts import write_overview
 from dstk_runner.options import Limit, Request, takes_request
 from dstk_runner.progress import Progress, follow
 
-__all__ = ["deployment_app"]
+__all__ = ["Limit", "deployment_app"]
 
 deployment_app = typer.Typer(rich_markup_mode=None)
 

@@ -15,7 +15,7 @@ from dstk_runner.state import read_password
 if TYPE_CHECKING:
     from dstk_runner.playbooks import PlaybookResult
 
-__all__ = ["find_troubles", "read_deployment", "read_failures"]
+__all__ = ["find_missing", "find_troubles", "read_deployment", "read_failures"]
 
 _SUMMARIES = ("Every notebook is well", "Every student has a seat")
 """The tasks that end a play in which single students failed; the roles tell of each of those by name."""
@@ -42,9 +42,7 @@ def read_deployment(config: Config, result: PlaybookResult, roll: Roll, log: Pat
     rows: Mapping[str, Mapping[str, Any]] = result.stats.get("dstk_notebooks", {})
     notebooks = [_read_notebook(row) for row in rows.values() if row["student"] in wanted.keys() - roll.gone.keys()]
     failures = list(read_failures(config, result, roll, log))
-    if not any(failure.student is None for failure in failures):
-        told = {notebook.student for notebook in notebooks} | {failure.student for failure in failures}
-        failures += [_explain_missing(student) for student in wanted if student not in told]
+    failures += find_missing(config, roll, (notebook.student for notebook in notebooks), failures)
     return Deployment(
         deployment=config.deployment,
         region=config.region,
@@ -78,6 +76,15 @@ def read_failures(config: Config, result: PlaybookResult, roll: Roll, log: Path)
         for failure in found
         if not wanted or failure.student in wanted
     )
+
+
+def find_missing(config: Config, roll: Roll, told: Iterable[str], failures: Iterable[Failure]) -> tuple[Failure, ...]:
+    """Return a failure of each student of whom nothing is told, unless something failed for all."""
+    known = {*told, *(failure.student for failure in failures)}
+    if None in known:
+        return ()
+    wanted = dict.fromkeys(_find_wanted(config, roll))
+    return tuple(_explain_missing(student) for student in wanted if student not in known)
 
 
 def find_troubles(notebooks: Iterable[Notebook]) -> Iterator[Failure]:

@@ -43,12 +43,23 @@ def list_failures(failures: Mapping[str, Mapping[str, str]], host: str, task: st
     }
 
 
+def read_course(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Answer what jupyter_container's entry point `course` registered, as the modules of this role answer."""
+    failures = {}
+    for student, text in (result.get("failures") or {}).items():
+        message, _, fix = text.strip().rpartition("\nFix: ")
+        failures[student] = {"message": message or text, "fix": fix if message else ""}
+    answers = {student: {"commit": commit} for student, commit in (result.get("commits") or {}).items()}
+    return {"answers": answers, "failures": failures}
+
+
 class FilterModule:
     """What Ansible looks for in a filter plugin."""
 
     def filters(self) -> dict[str, Callable[..., object]]:
         """Name the filters."""
         return {
+            "notebook_files_course": read_course,
             "notebook_files_failures": list_failures,
             "notebook_files_place": find_place,
             "notebook_files_select": select_notebooks,

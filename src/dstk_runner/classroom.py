@@ -1,0 +1,186 @@
+"""Work with the notebooks of a class: send, collect, run, takehome, pull. All of a class at once, or some by `limit`.
+
+Each takes what `deploy` takes, and raises what it raises. What fails for a student or a host is in the result.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path, PurePosixPath
+from typing import TYPE_CHECKING, Any
+
+from dstk_runner.classwork import A, Archive, Classwork, Collected, Output, Pulled, Sent, read_answer
+from dstk_runner.errors import ConfigError, Mistake
+from dstk_runner.events import OnEvent
+from dstk_runner.results import Failure
+from dstk_runner.session import Request, add_to_run, open_request, run_for
+
+if TYPE_CHECKING:
+    from dstk_runner.config import Config
+
+__all__ = ["collect", "pull", "run", "send", "takehome"]
+
+Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
+
+
+def send(
+    paths: Paths,
+    config: Request = None,
+    *,
+    to: str = "",
+    overwrite: bool = False,
+    limit: Iterable[str] = (),
+    on_event: OnEvent | None = None,
+    **overrides: Any,
+) -> Classwork[Sent]:
+    """Put files and folders into every home, never over what a student has edited.
+
+    Args:
+        paths: one or several; each arrives under its own name.
+        config: what `deploy` takes.
+        to: the folder in the homes; empty is the home itself.
+        overwrite: write over edits, too.
+        limit: logins; only these students are served. Empty means all.
+        on_event: called for every step, in the caller's thread.
+        **overrides: keys of the configuration.
+    """
+    given = [paths] if isinstance(paths, str | os.PathLike) else list(paths)
+    found = [Path(path).expanduser().absolute() for path in given]
+    mistakes = [Mistake("", str(path), "there is no such file or folder") for path in found if not path.exists()]
+    if not found:
+        mistakes.append(Mistake("", "", "there is nothing to send", "name a file or a folder"))
+    mistakes += _find_mistakes("--to", to, home=True)
+    variables = {
+        "notebook_files_paths": [str(path) for path in found],
+        "notebook_files_folder": to,
+        "notebook_files_overwrite": overwrite,
+    }
+    return _work("send", Sent, mistakes, variables, config, add_to_run(overrides, limit), on_event)
+
+
+def collect(
+    path: str,
+    config: Request = None,
+    *,
+    into: str | os.PathLike[str] = "collected",
+    limit: Iterable[str] = (),
+    on_event: OnEvent | None = None,
+    **overrides: Any,
+) -> Classwork[Collected]:
+    """Fetch a file or folder of every home into `<into>/<student>/<path>`.
+
+    What is the same there is not fetched again. What differs is kept, with the time in its name. Takes what `send`
+    takes.
+    """
+    variables = {"notebook_files_path": path, "notebook_files_into": str(Path(into).expanduser().absolute())}
+    mistakes = _find_mistakes("PATH", path)
+    return _work("collect", Collected, mistakes, variables, config, add_to_run(overrides, limit), on_event)
+
+
+def run(
+    command: str | Iterable[str],
+    config: Request = None,
+    *,
+    timeout: float = 300,
+    limit: Iterable[str] = (),
+    on_event: OnEvent | None = None,
+    **overrides: Any,
+) -> Classwork[Output]:
+    """Run a command in every notebook, as its user in the home.
+
+    A command that ends badly is a failure of that student, and its output is there all the same; of each output, the
+    last 16 KiB are. Takes what `send` does.
+
+    Args:
+        command: a line for the shell, or a command and its arguments.
+        config: what `deploy` takes.
+        timeout: seconds after which the command is ended.
+        limit: logins; only these students are served. Empty means all.
+        on_event: called for every step, in the caller's thread.
+        **overrides: keys of the configuration.
+    """
+    words = [command] if isinstance(command, str) else list(command)
+    mistakes = [] if "".join(words).strip() else [Mistake("", "COMMAND", "there is no command", "dstk run -- pip list")]
+    if timeout <= 0:
+        mistakes.append(Mistake("", "--timeout", f"{timeout:g} s is no time", "give it a second or more"))
+    variables = {"notebook_files_command": words, "notebook_files_timeout": timeout}
+    return _work("run", Output, mistakes, variables, config, add_to_run(overrides, limit), on_event)
+
+
+def takehome(
+    config: Request = None,
+    *,
+    into: str | os.PathLike[str] = "takehome",
+    limit: Iterable[str] = (),
+    on_event: OnEvent | None = None,
+    **overrides: Any,
+) -> Classwork[Archive]:
+    """Make an archive a student, `<into>/<student>.tar.gz`, and SHA256SUMS, both closed to others.
+
+    Caches stay out. Takes what `send` does.
+    """
+    variables = {"notebook_files_into": str(Path(into).expanduser().absolute())}
+    return _work("takehome", Archive, [], variables, config, add_to_run(overrides, limit), on_event)
+
+
+def pull(
+    config: Request = None, *, limit: Iterable[str] = (), on_event: OnEvent | None = None, **overrides: Any
+) -> Classwork[Pulled]:
+    """Bring the news of `course_repo` into every home, by nbgitpuller: what a student has edited stays.
+
+    Takes what `send` does.
+    """
+    return _work("pull", Pulled, [], {}, config, add_to_run(overrides, limit), on_event)
+
+
+def _work(
+    name: str,
+    kind: type[A],
+    mistakes: list[Mistake],
+    variables: Mapping[str, Any],
+    config: Request,
+    overrides: Mapping[str, Any],
+    on_event: OnEvent | None,
+) -> Classwork[A]:
+    """Run a playbook, and return the answers and the failures, student by student."""
+    from dstk_runner.outcome import find_missing, read_failures
+    from dstk_runner.roll import call_roll
+    from dstk_runner.state import new_log
+
+    if mistakes:
+        raise ConfigError(mistakes)
+    with open_request(config, overrides, on_event) as wanted:
+        _check_course(name, wanted)
+        roll = call_roll(wanted)
+        if not roll.hosts:
+            message = f"nothing of {wanted.deployment} is in {wanted.region}"
+            failure = Failure(stage=name, message=message, fix="dstk up")
+            return Classwork(deployment=wanted.deployment, region=wanted.region, failures=(failure,))
+        log = new_log(wanted, name)
+        result = run_for(name, wanted, on_event, log, extra=variables)
+        rows: Mapping[str, Mapping[str, Any]] = result.stats.get("dstk_answers", {})
+        failures = read_failures(wanted, result, roll, log)
+        failures += find_missing(wanted, roll, rows, failures)
+        return Classwork(
+            deployment=wanted.deployment,
+            region=wanted.region,
+            answers=tuple(read_answer(kind, student, rows[student]) for student in sorted(rows, key=roll.find_place)),
+            failures=tuple(sorted(failures, key=lambda failure: roll.find_place(failure.student))),
+            log=log,
+        )
+
+
+def _check_course(name: str, config: Config) -> None:
+    if name == "pull" and not config.course_repo:
+        raise ConfigError([Mistake("", "course_repo", "there is no course to pull", "set course_repo in dstk.yml")])
+
+
+def _find_mistakes(name: str, path: str, *, home: bool = False) -> list[Mistake]:
+    """Return what is wrong with a place in the homes."""
+    pure = PurePosixPath(path)
+    if pure.is_absolute() or ".." in pure.parts or path.startswith("~") or "\0" in path:
+        return [Mistake("", name, f"{path} leads out of the home", "name it as seen from the home, such as week1")]
+    if str(pure) == "." and not home:
+        return [Mistake("", name, "this is the whole home", "name a folder in it, or use `dstk takehome`")]
+    return []
