@@ -1,4 +1,4 @@
-"""What AWS refused, said for people, with what they can do about it. Pure Python: filter and library share it."""
+"""What failed, said for people, with what they can do about it: one table for roles, modules and library."""
 
 from __future__ import annotations
 
@@ -20,12 +20,18 @@ _EXPIRED = (
     "get new credentials (`aws sso login`, or new AWS_* variables) and run the same command again; nothing is lost"
 )
 _TYPE = "choose another `instance_type`, or a `region` that offers it"
-_PERMISSION = "let the account's administrator allow this call; the README of each role lists the calls it needs"
+_PERMISSION = (
+    "let the account's administrator give you the permission of this call; the README of each role lists what it needs"
+)
+_SLOWLY = "wait a minute and run the same command again; nothing is made twice"
 _AGAIN = "run the same command again; nothing is made twice. If it stays, choose another `deployment`"
 _QUOTA = "free some, or ask for more: AWS console, Service Quotas, {service}, {name} ({code})"
 
 REMEDIES: dict[str, str] = {
     "AccessDenied": _PERMISSION,
+    "AccessDeniedException": _PERMISSION,
+    "AddressLimitExceeded": "release an Elastic IP address, or ask for more: AWS console, Service Quotas, Amazon EC2, "
+    "EC2-VPC Elastic IPs (L-0263D0A3)",
     "AuthFailure": _CREDENTIALS,
     "Blocked": "AWS has blocked the account: open a case with AWS Support",
     "DependencyViolation": "remove what dstk did not make and what still uses it (network interfaces, load balancers), "
@@ -56,10 +62,11 @@ REMEDIES: dict[str, str] = {
     "OptInRequired": "enable the region for the account, or choose another with `region`",
     "PendingVerification": "AWS is still verifying the account: wait for its mail (up to 4 hours), and run again",
     "RequestExpired": _EXPIRED,
-    "RequestLimitExceeded": "wait a minute and run the same command again; nothing is made twice",
+    "RequestLimitExceeded": _SLOWLY,
     "RulesPerSecurityGroupLimitExceeded": "name fewer networks in `allowed_cidrs`",
     "SignatureDoesNotMatch": "the secret key or this machine's clock is wrong: renew the credentials, check `date -u`",
-    "Throttling": "wait a minute and run the same command again; nothing is made twice",
+    "Throttling": _SLOWLY,
+    "ThrottlingException": _SLOWLY,
     "UnauthorizedOperation": _PERMISSION,
     "UnrecognizedClientException": _CREDENTIALS,
     "Unsupported": _TYPE,
@@ -71,17 +78,19 @@ REMEDIES: dict[str, str] = {
 }
 """By AWS's error code; the codes are those of the EC2 API reference."""
 
+_NO_CREDENTIALS = "run `aws configure`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+_NO_PROFILE = "correct AWS_PROFILE; `aws configure list-profiles` shows what there is"
+
+WHO = frozenset({_CREDENTIALS, _EXPIRED, _NO_CREDENTIALS, _NO_PROFILE, REMEDIES["SignatureDoesNotMatch"]})
+"""The remedies of failures that lie in who is asking."""
+
 _TEXTS: tuple[tuple[str, str, str], ...] = (
     (
         r"Unable to locate credentials|NoCredentialsError|Partial credentials",
         "no AWS credentials were found",
-        "run `aws configure`, or set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        _NO_CREDENTIALS,
     ),
-    (
-        r"config profile \((?P<what>[^)]*)\) could not be found",
-        "there is no AWS profile {what}",
-        "correct AWS_PROFILE; `aws configure list-profiles` shows what there is",
-    ),
+    (r"config profile \((?P<what>[^)]*)\) could not be found", "there is no AWS profile {what}", _NO_PROFILE),
     (r"[Tt]oken has expired|SSO session.*expired|Error loading SSO Token", "the AWS session has expired", _EXPIRED),
     (
         r"Could not connect to the endpoint URL: \"?(?P<what>[^\"\s]+)",
@@ -101,8 +110,23 @@ _TEXTS: tuple[tuple[str, str, str], ...] = (
         "region has all the security groups that its quota allows",
     ),
     (r"Provided region_name '(?P<what>[^']*)'", "there is no region {what}", "correct `region`"),
+    (r"not authorized to perform", "", _PERMISSION),
+    (r"No space left on device", "", "choose a larger `volume_size`, or remove what is not needed, then run it again"),
+    (r"Permission denied \(publickey", "", "`ssh_key` must be the key the instance was made with: name it in dstk.yml"),
+    (
+        r"Host key verification failed|REMOTE HOST IDENT",
+        "",
+        "if the host was made anew, remove its line of known_hosts",
+    ),
+    (r"port is already allocated|[Aa]ddress already in use", "", "choose another `notebook_port`"),
+    (r"manifest unknown|not found: manifest|pull access denied", "", "correct `notebook_image`"),
+    (
+        r"[Cc]onnection timed out|Failed to connect to the host",
+        "",
+        "`dstk doctor` tells whether SSH gets out from here",
+    ),
 )
-"""What fails before AWS answers: pattern, what to say, remedy."""
+"""What fails without a code of AWS: pattern, what to say (empty: what was said), remedy."""
 
 
 @dataclass(frozen=True)
@@ -130,8 +154,10 @@ def explain(result: Mapping[str, Any]) -> Explanation:
         return Explanation(f"AWS refused {call or 'a call'}: {said} ({code})", _remedy(code, said))
     for pattern, message, fix in _TEXTS:
         if match := re.search(pattern, text):
-            return Explanation(message.format(what=_what(match)), fix)
-    return Explanation(text.strip(), "")
+            return Explanation(message.format(what=_what(match)) or text.strip(), fix)
+    # what was put into words before still has its code in brackets
+    named = next((code for code in re.findall(r"\(([A-Z][\w.]+)\)", text) if code in REMEDIES), "")
+    return Explanation(text.strip(), REMEDIES.get(named, ""))
 
 
 def is_reply_lost(result: Mapping[str, Any]) -> bool:

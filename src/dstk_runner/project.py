@@ -10,7 +10,7 @@ from types import ModuleType
 
 from dstk_runner.errors import RunError
 
-__all__ = ["find_project", "load_layers", "load_roster", "load_seats"]
+__all__ = ["find_project", "load_errors", "load_layers", "load_roster", "load_seats"]
 
 
 @functools.cache
@@ -33,6 +33,11 @@ def find_project() -> Path:
 def load_layers() -> ModuleType:
     """Return the module with which Ansible's plugins resolve a value."""
     return _load("dstk_layers")
+
+
+def load_errors() -> ModuleType:
+    """Return the module that knows what went wrong and what mends it."""
+    return _load("dstk_aws_errors")
 
 
 def load_roster() -> ModuleType:

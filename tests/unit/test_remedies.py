@@ -39,11 +39,32 @@ def test_a_long_message_is_cut() -> None:
         ("VcpuLimitExceeded", "L-1216C47A"),
         ("VpcLimitExceeded", "vpc_id"),
         ("InsufficientInstanceCapacity", "try again later"),
-        ("RequestLimitExceeded", "again in a minute"),
+        ("RequestLimitExceeded", "wait a minute"),
+        ("AddressLimitExceeded", "L-0263D0A3"),
     ],
 )
 def test_each_code_of_aws_has_its_remedy(code: str, words: str) -> None:
     assert words in find_remedy(f"An error occurred ({code}) when calling the RunInstances operation: no")
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("fatal: Permission denied (publickey).", "ssh_key"),
+        ("Host key verification failed.", "known_hosts"),
+        ("Bind for 0.0.0.0:8888 failed: port is already allocated", "notebook_port"),
+        ("manifest unknown: manifest unknown", "notebook_image"),
+        ("ssh: connect to host 203.0.113.7 port 22: Connection timed out", "dstk doctor"),
+        ("User: arn:aws:iam::1:user/ada is not authorized to perform: ec2:RunInstances", "permission"),
+        ("the subnet has no room (InsufficientFreeAddressesInSubnet)", "vpc_id"),
+    ],
+)
+def test_each_well_known_text_has_its_remedy(text: str, words: str) -> None:
+    assert words in find_remedy(text)
+
+
+def test_a_text_that_nobody_knows_has_none() -> None:
+    assert find_remedy("the moon is full (Again)") == ""
 
 
 def test_missing_credentials_are_a_matter_of_credentials() -> None:
