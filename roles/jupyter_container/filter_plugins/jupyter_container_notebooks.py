@@ -127,7 +127,7 @@ def find_silence_message(host: str, url: str, seconds: int, notebook: Mapping[st
 def find_states(
     students: Iterable[str],
     otherwise: str,
-    failures: Mapping[str, object],
+    failures: Iterable[str],
     info: Mapping[str, Any] | None = None,
     answered: Iterable[str] = (),
 ) -> dict[str, str]:
@@ -136,7 +136,7 @@ def find_states(
     Args:
         students: whose.
         otherwise: the state of those that nothing is known of.
-        failures: by student.
+        failures: who has one.
         info: what dstk_notebook_info answered; without its notebooks, the host did not answer.
         answered: whose JupyterLab answers at its public address.
     """
