@@ -4,7 +4,7 @@ import re
 from types import ModuleType
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.plugins import load_plugin
@@ -81,6 +81,7 @@ def test_case_and_spaces_do_not_change_who_somebody_is(logins: ModuleType) -> No
     assert logins.identify("Ada  Lovelace") == logins.identify("ada lovelace ")
 
 
+@settings(deadline=None)
 @given(text=st.text(max_size=80))
 def test_every_login_is_valid(text: str) -> None:
     login = derive(load_plugin("module_utils/dstk_logins"), text)
@@ -88,6 +89,7 @@ def test_every_login_is_valid(text: str) -> None:
     assert len(login) <= 32
 
 
+@settings(deadline=None)
 @given(names=NAMES)
 def test_logins_told_apart_are_valid_and_unique(names: list[str]) -> None:
     logins = load_plugin("module_utils/dstk_logins")
@@ -96,6 +98,7 @@ def test_logins_told_apart_are_valid_and_unique(names: list[str]) -> None:
     assert all(re.fullmatch(r"[a-z]([a-z0-9-]*[a-z0-9])?", login) and len(login) <= 32 for login in apart)
 
 
+@settings(deadline=None)
 @given(names=NAMES, more=NAMES)
 def test_who_comes_later_changes_nothing_for_those_without_a_namesake(names: list[str], more: list[str]) -> None:
     logins = load_plugin("module_utils/dstk_logins")
