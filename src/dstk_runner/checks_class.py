@@ -164,8 +164,13 @@ def _describe_offers(config: Config) -> str:
 
 
 def _check_memory(config: Config, kinds: Sequence[Kind], need: Need) -> list[Check]:
-    """Compare what a person gets with what the image wants."""
-    if config.placement == "dedicated":
+    """Compare what a person gets with what the image wants, and what all get with what a host has."""
+    seats = load_seats()
+    if config.notebook_memory != "auto":
+        size = int(config.notebook_memory)
+    elif config.placement == seats.SHARED:
+        size = seats.NOTEBOOK_MEMORY
+    else:
         return [
             Check(
                 name="memory",
@@ -177,8 +182,6 @@ def _check_memory(config: Config, kinds: Sequence[Kind], need: Need) -> list[Che
             for kind in kinds
             if kind.memory < _SMALL_MEMORY
         ]
-    seats = load_seats()
-    size = seats.NOTEBOOK_MEMORY if config.notebook_memory == "auto" else int(config.notebook_memory)
     checks = []
     images = {config.notebook_image, *(member["image"] for member in config.members if member["image"])}
     for image in sorted(images):
@@ -190,7 +193,9 @@ def _check_memory(config: Config, kinds: Sequence[Kind], need: Need) -> list[Che
     for kind in kinds:
         wanted = need.seats[kind.name] * size + seats.HOST_MEMORY
         if wanted > kind.memory:
-            message = f"{need.seats[kind.name]} notebooks of {size} MB and the system are more than {kind} has"
+            count = need.seats[kind.name]
+            who = f"{count} notebooks" if count > 1 else "a notebook"
+            message = f"{who} of {size} MB and the system need more than {kind} has"
             fix = "fewer students_per_host, less notebook_memory, or a larger instance_type"
             checks.append(Check(name="memory", status="warn", message=message, fix=fix))
     return checks

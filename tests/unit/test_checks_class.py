@@ -135,6 +135,11 @@ def test_more_notebooks_than_a_host_has_memory_for_are_warned_of() -> None:
     assert "10 notebooks of 2048 MB" in found.message
 
 
+def test_a_notebook_that_wants_more_than_its_own_host_has_is_warned_of() -> None:
+    found = ask(instance_type="m7i.large", notebook_memory=8192)["memory"]
+    assert found.message == "a notebook of 8192 MB and the system need more than m7i.large (2 vCPU, 8 GiB) has"
+
+
 def test_an_alternative_that_the_region_lacks_is_a_wrong_request() -> None:
     found = ask(instance_type="m7i.large", instance_types=["t9.huge"])["instance_type"]
     assert (found.request, "t9.huge" in found.message) == (True, True)

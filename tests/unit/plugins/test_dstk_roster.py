@@ -252,6 +252,7 @@ Barbara,,,,,more
         ("name\nZoÃ«\n", "roster.csv:2", "letters were lost"),
         ("name\nZo\ufffd\n", "roster.csv:2", "letters were lost"),
         ('name,email\n"Ada,ada@example.org\n', "roster.csv:2", "quotes"),
+        ("sep=;\nname;email\nAda;ada\n", "roster.csv:3", "not an email address"),
         ('name,email\n"Ada" L,ada@example.org\n', "roster.csv:2", "quotes"),
         ("Naam van student?,Adres?\nAda,ada@example.org\nGrace,grace@example.org\n", "roster.csv:1", "header"),
         ("name,instance_tpye\nAda,m7i.large\n", "roster.csv:1", "instance_type"),
