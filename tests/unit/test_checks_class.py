@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from dstk_runner.aws import make_client
-from dstk_runner.checks_class import Kind, check_class, find_need
+from dstk_runner.checks_class import check_class
 from dstk_runner.config import Config, load_config
+from dstk_runner.needs import Kind, find_need
 from dstk_runner.results import Check
 
 pytestmark = pytest.mark.usefixtures("account")
