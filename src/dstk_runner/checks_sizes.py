@@ -60,6 +60,7 @@ def check_memory(config: Config, kinds: Sequence[Kind], need: Need) -> list[Chec
 
 
 def check_credits(config: Config, kinds: Sequence[Kind], need: Need) -> list[Check]:
+    """Warn of burstable types: by themselves, where many run one lab at once, and where several people share one."""
     checks = []
     for kind in (kind for kind in kinds if kind.burstable):
         count = need.hosts.get(kind.name, 0)
