@@ -41,7 +41,12 @@ _NAMES = {
     "instance_type": "instance type, instancetype, instance",
     "image": "image, notebook image",
 }
-_SYSTEMS = {"canvas": {"sis user id", "sis login id"}, "brightspace": {"orgdefinedid"}}
+_SYSTEMS = (
+    ("canvas", {"student", "id", "section"}),
+    ("canvas", {"student", "sis login id"}),
+    ("brightspace", {"orgdefinedid"}),
+)
+"""Columns that tell a learning system whose exports are peculiar."""
 
 # What gradebooks have among their students, by what stands where a student's name would.
 _NOBODY = frozenset({"points possible", "manual posting", "points", "date", "class average"})
@@ -115,7 +120,7 @@ def find_mistyped(header: Sequence[str], columns: dict[str, list[int]]) -> list[
 def find_system(header: Sequence[str]) -> str:
     """Answer which learning system these columns are of, where its exports are peculiar."""
     names = {plain(cell) for cell in header}
-    return next((system for system, columns in _SYSTEMS.items() if columns & names), "")
+    return next((system for system, columns in _SYSTEMS if columns <= names), "")
 
 
 def read_cells(cells: Sequence[str], columns: Mapping[str, list[int]]) -> dict[str, str]:

@@ -20,6 +20,11 @@ CANVAS = """Student,ID,SIS User ID,SIS Login ID,Section,Lab 1 (1234)
 "Hopper, Grace",18,9002,ghopper@example.org,CSX 450,
 "Student, Test",99,,5d41402abc4b2a76b9719d911017c592,CSX 450,
 """
+CANVAS_WITHOUT_SIS = """Student,ID,Section,Lab 1 (1234)
+    Points Possible,,,"10,0"
+"Lovelace, Ada",17,CSX 450,9
+"Student, Test",99,CSX 450,
+"""
 MOODLE = """Vorname,Nachname,E-Mail-Adresse,Gruppen
 Ada,Lovelace,ada@example.org,"Gruppe A, Gruppe B"
 Zoë,Weiß,zoe@example.org,
@@ -73,6 +78,7 @@ def test_a_lone_user_is_a_class_of_one(roster: ModuleType) -> None:
                 ("ghopper", "Grace Hopper", "ghopper@example.org", "CSX 450"),
             ],
         ),
+        (CANVAS_WITHOUT_SIS, [("ada-lovelace", "Ada Lovelace", "", "CSX 450")]),
         (
             MOODLE,
             [
@@ -84,7 +90,7 @@ def test_a_lone_user_is_a_class_of_one(roster: ModuleType) -> None:
         (BRIGHTSPACE, [("alovelace", "Ada Lovelace", "", "")]),
         (CLASSROOM, [("ada", "Ada Lovelace", "ada@example.org", "")]),
     ],
-    ids=["Canvas", "Moodle", "Blackboard", "Brightspace", "Google Classroom"],
+    ids=["Canvas", "Canvas without SIS", "Moodle", "Blackboard", "Brightspace", "Google Classroom"],
 )
 def test_the_export_of_a_learning_system_is_read(
     roster: ModuleType, tmp_path: Path, content: str, expected: list[tuple[str, ...]]
