@@ -19,6 +19,7 @@ from dstk_runner.sandbox.folder import find_label
 from dstk_runner.sandbox.host import HostSpec, State
 from dstk_runner.sandbox.images import ensure_host_image
 from dstk_runner.sandbox.network import Network, ensure_network, find_nameservers, remove_network
+from dstk_runner.sandbox.notebook import find_machine_pip_settings
 from dstk_runner.sandbox.packages import Progress
 from dstk_runner.sandbox.registry import NAME as REGISTRY
 from dstk_runner.sandbox.registry import find_authority, remove_registry
@@ -169,6 +170,9 @@ class HostDriver:
         nameservers = find_nameservers()
         if nameservers:
             yield File("/etc/resolv.conf.machine", "".join(f"nameserver {address}\n" for address in nameservers))
+        packages = find_machine_pip_settings()
+        if packages:
+            yield File("/etc/pip.conf", packages)
         authority = find_authority(self._client)
         if authority:
             yield Folder("/etc/docker")

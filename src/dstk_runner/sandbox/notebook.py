@@ -7,6 +7,7 @@ import shlex
 import subprocess
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 
 import docker
@@ -73,6 +74,13 @@ def find_pip_settings(environ: Mapping[str, str], config: str, *, certificates: 
     if certificates:
         lines.append(f"cert = {certificates}")
     return "\n".join(lines) + "\n"
+
+
+@cache
+def find_machine_pip_settings() -> str:
+    """Return a pip.conf with which a machine of the sandbox finds this machine's indexes; empty where it needs none."""
+    settings = find_pip_settings(os.environ, read_pip_config(), certificates=None)
+    return settings if len(settings.splitlines()) > 1 else ""
 
 
 def read_pip_config() -> str:

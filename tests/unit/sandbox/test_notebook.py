@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dstk_runner.sandbox.notebook import SIBLINGS, find_pip_settings, find_public_images
+import pytest
+
+from dstk_runner.sandbox.notebook import SIBLINGS, find_machine_pip_settings, find_pip_settings, find_public_images
 
 
 def test_the_machine_s_index_is_the_build_s() -> None:
@@ -35,3 +37,18 @@ def test_siblings_of_the_default_image_have_its_tag() -> None:
     default, *siblings = find_public_images()
     path, _, tag = default.rpartition(":")
     assert siblings == [f"{path.rpartition('/')[0]}/{name}:{tag}" for name in SIBLINGS]
+
+
+@pytest.mark.parametrize(
+    ("index", "settings"), [("https://a.example/simple", "[global]\nindex-url = https://a.example/simple\n"), ("", "")]
+)
+def test_a_machine_of_the_sandbox_is_told_where_packages_are_where_it_needs_to_be(
+    monkeypatch: pytest.MonkeyPatch, index: str, settings: str
+) -> None:
+    for name in ("PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("PIP_INDEX_URL", index)
+    monkeypatch.setattr("dstk_runner.sandbox.notebook.read_pip_config", lambda: "")
+    find_machine_pip_settings.cache_clear()
+    assert find_machine_pip_settings() == settings
+    find_machine_pip_settings.cache_clear()
