@@ -13,6 +13,7 @@ from dstk_runner.events import Event, Status
 
 __all__ = ["Lines"]
 
+_CONTROLLER = "localhost"
 _SLOW = 3.0
 """Seconds after which a task is worth a line before it has ended."""
 _STILL = 60.0
@@ -69,7 +70,8 @@ class Lines:
         if not event.host or not event.task:
             return
         with self._lock:
-            self._hosts.add(event.host)
+            if event.host != _CONTROLLER:
+                self._hosts.add(event.host)
             if event.task not in self._tasks:
                 self._close_tasks(over=True)
             task = self._tasks.setdefault(event.task, _Task(event.task))
@@ -78,15 +80,16 @@ class Lines:
                 return
             task.ended[event.host] = event.status
             task.longest = max(task.longest, event.elapsed)
-            if len(self._hosts) == 1 or event.status in ("failed", "unreachable"):
-                self._tell_host(task, event)
+            alone = len(self._hosts) == 1 or event.host == _CONTROLLER
+            if alone or event.status in ("failed", "unreachable"):
+                self._tell_host(task, event, alone=alone)
 
-    def _tell_host(self, task: _Task, event: Event) -> None:
+    def _tell_host(self, task: _Task, event: Event, *, alone: bool) -> None:
         """Say how a task ended on one host, where that is worth a line."""
         if event.status in ("changed", "failed", "unreachable") or task.told:
-            students = f" ({', '.join(event.students)})" if event.students and len(self._hosts) > 1 else ""
+            students = f" ({', '.join(event.students)})" if event.students and not alone else ""
             self._print(f"  {event.host}{students}: {task.name} ({_describe(event.status, event.elapsed)})")
-        if len(self._hosts) == 1:
+        if alone:
             self._tasks.pop(task.name, None)
 
     def _close_tasks(self, *, over: bool = False) -> None:
@@ -97,8 +100,8 @@ class Lines:
             del self._tasks[task.name]
             changed = [host for host, status in task.ended.items() if status == "changed"]
             if changed or task.told:
-                count = f"{len(changed)} of {len(self._hosts)} hosts"
-                self._print(f"  {task.name} ({_describe('changed on ' + count, task.longest)})")
+                outcome = f"changed on {len(changed)} of {len(self._hosts)} hosts" if changed else "ok"
+                self._print(f"  {task.name} ({_describe(outcome, task.longest)})")
 
     def _watch(self) -> None:
         while not self._ended.wait(0.5):
@@ -109,7 +112,7 @@ class Lines:
     def _tell_slow(self, task: _Task, now: float) -> None:
         if task.over or now - (task.told or task.began) < (_STILL if task.told else _SLOW):
             return
-        many = len(self._hosts) > 1
+        many = len(self._hosts) > 1 and _CONTROLLER not in task.started
         if task.told is None or many:
             place = f"{len(task.ended)} of {len(self._hosts)} hosts" if many else next(iter(task.started))
             self._print(f"  {task.name} ... ({place})" if many else f"  {place}: {task.name} ...")
