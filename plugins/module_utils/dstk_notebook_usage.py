@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 CGROUPS = Path("/sys/fs/cgroup")
+PROCESSES = Path("/proc")
 BLOCK_BYTES = 512
 """What st_blocks counts in, whatever the file system."""
 
@@ -36,7 +37,7 @@ def find_memory(pid: int) -> tuple[int | None, int | None]:
 
 def find_memory_group(pid: int) -> tuple[Path | None, tuple[str, str]]:
     """Answer the folder of a process's memory control group, and the names of what it uses and may use."""
-    for line in _text(Path("/proc", str(pid), "cgroup")).splitlines():
+    for line in _text(PROCESSES / str(pid) / "cgroup").splitlines():
         _, controllers, path = line.split(":", 2)
         if "memory" in controllers.split(","):
             return CGROUPS / "memory" / path.lstrip("/"), ("memory.usage_in_bytes", "memory.limit_in_bytes")
