@@ -15,7 +15,7 @@ from dstk_runner.results import Check
 
 __all__ = ["check_class"]
 
-_SUBNET_BITS = 4
+SUBNET_BITS = 4
 _TAKEN_ADDRESSES = 5
 """AWS keeps five addresses of every subnet; the role aws_network cuts a VPC into 2**4 subnets, one a zone."""
 
@@ -110,7 +110,7 @@ def _check_network(config: Config, kinds: Mapping[str, Kind], need: Need) -> lis
     if config.vpc_id or not need.hosts:
         return []
     count = sum(need.hosts.values())
-    size = ipaddress.IPv4Network(config.vpc_cidr).num_addresses >> _SUBNET_BITS
+    size = ipaddress.IPv4Network(config.vpc_cidr).num_addresses >> SUBNET_BITS
     zones = max(len(kinds[name].zones) for name in need.hosts)
     room = zones * (size - _TAKEN_ADDRESSES)
     if count <= room:
