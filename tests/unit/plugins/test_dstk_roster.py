@@ -331,3 +331,15 @@ def test_every_class_has_valid_logins_and_identities_of_its_own(names: list[str]
     assert len({member["identity"] for member in members}) == len(names)
     assert all(re.fullmatch(r"[a-z][a-z0-9-]{0,31}", member["student"]) for member in members)
     assert members == load_plugin("module_utils/dstk_roster").find_class(values)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@given(content=st.one_of(st.binary(), st.text(alphabet='",;\t\n\r #@=ax\x00\ufeff').map(str.encode)))
+def test_whatever_a_file_holds_is_a_class_or_a_list_of_mistakes(tmp_path: Path, content: bytes) -> None:
+    roster = load_plugin("module_utils/dstk_roster")
+    try:
+        members = read(roster, tmp_path, content)
+    except roster.RosterError as error:
+        assert all(str(mistake).startswith(str(tmp_path)) for mistake in error.mistakes)
+    else:
+        assert len({member["student"] for member in members}) == len(members)
