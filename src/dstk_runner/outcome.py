@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from dstk_runner.config import Config
+from dstk_runner.recorder import SUMMARIES
 from dstk_runner.results import Deployment, Failure, Notebook
 from dstk_runner.roll import Roll
 from dstk_runner.state import read_password
@@ -16,9 +17,6 @@ if TYPE_CHECKING:
     from dstk_runner.playbooks import PlaybookResult
 
 __all__ = ["find_missing", "find_troubles", "read_deployment", "read_failures"]
-
-_SUMMARIES = ("Every notebook is well", "Every student has a seat")
-"""The tasks that end a play in which single students failed; the roles tell of each of those by name."""
 
 _FIELDS = frozenset(item.name for item in fields(Notebook)) - {"password"}
 
@@ -64,7 +62,7 @@ def read_failures(config: Config, result: PlaybookResult, roll: Roll, log: Path)
     told: Mapping[str, Mapping[str, Any]] = result.stats.get("dstk_failures", {})
     found = [_read_failure(student, row) for student, row in told.items()]
     for failure in result.failures:
-        if told and str(failure.task).endswith(_SUMMARIES):
+        if told and str(failure.task).endswith(SUMMARIES):
             continue
         students: tuple[str | None, ...] = roll.hosts.get(failure.host or "", ())
         if not students:

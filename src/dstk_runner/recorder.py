@@ -12,7 +12,10 @@ from dstk_runner.events import Event, Status
 from dstk_runner.remedies import parse_message
 from dstk_runner.results import Change, Failure
 
-__all__ = ["Recorder"]
+__all__ = ["SUMMARIES", "Recorder"]
+
+SUMMARIES = ("Every notebook is well", "Every student has a seat")
+"""The tasks that end a play in which single students failed; the roles tell of each of those by name."""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _STARS = re.compile(r" \*{3,}$")
@@ -37,6 +40,7 @@ class Recorder:
     _stage: str = ""
     _opening: bool = False
     _students: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    _ailing: dict[str, tuple[str, ...]] = field(default_factory=dict)
     _last: dict[str, Failure] = field(default_factory=dict)
     _failed: set[str] | None = None
     _items: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -94,9 +98,13 @@ class Recorder:
         return replace(event, elapsed=float(data.get("duration") or 0.0)) if status != "started" else event
 
     def _note_students(self, result: Mapping[str, Any]) -> None:
-        """Learn from what a role publishes whose notebooks are on which host."""
-        hosts = ((result.get("ansible_stats") or {}).get("data") or {}).get("dstk_hosts") or {}
+        """Learn from what a role publishes whose notebooks are on which host, and who has failed there."""
+        data = (result.get("ansible_stats") or {}).get("data") or {}
+        hosts, failures = data.get("dstk_hosts") or {}, data.get("dstk_failures") or {}
         self._students |= {host: tuple(facts.get("students") or ()) for host, facts in hosts.items()}
+        for student, failure in failures.items():
+            host = str(failure.get("host") or "")
+            self._ailing[host] = (*self._ailing.get(host, ()), student)
 
     def _close(self, data: Mapping[str, Any]) -> None:
         self._failed = {
@@ -109,7 +117,8 @@ class Recorder:
         self, *, host: str | None = None, task: str | None = None, status: Status = "started", message: str = ""
     ) -> Event:
         elapsed = time.monotonic() - self._began
-        students = self._students.get(host or "", ())
+        concerned = self._ailing if status == "failed" and str(task).endswith(SUMMARIES) else self._students
+        students = concerned.get(host or "", ())
         return Event(
             stage=self._stage,
             host=host,
