@@ -160,15 +160,6 @@ def explain(result: Mapping[str, Any]) -> Explanation:
     return Explanation(text.strip(), REMEDIES.get(named, ""))
 
 
-def is_reply_lost(result: Mapping[str, Any]) -> bool:
-    """Answer whether a call was perhaps carried out although its answer did not arrive, so that looking again helps.
-
-    What is named or numbered is refused as a duplicate when botocore sends the call a second time by itself.
-    """
-    explanation = explain(result)
-    return explanation.fix == _AGAIN or explanation.fix.startswith("run the same command again; ")
-
-
 def _failed_part(result: Mapping[str, Any]) -> Mapping[str, Any]:
     parts = [part for part in result.get("results") or [] if isinstance(part, Mapping) and part.get("failed")]
     return parts[0] if parts else result

@@ -114,7 +114,7 @@ def ensure_seats(fleet: Fleet, wishes: Wishes, *, check_mode: bool = False) -> d
         for key, reason in failed.items():
             work.fail([seat.student for seat in work.seats.pop(key)], reason)
     answer = _answer(wishes, work, settlement, before=live, seen=seen, started=started)
-    return {**answer, "architecture": kinds.get(wishes.types[0], {}).get("architecture", "")}
+    return {**answer, "image": wishes.images.get(kinds.get(wishes.types[0], {}).get("architecture", ""), {})}
 
 
 def _seat_on_hosts(work: Work, wishes: Wishes, hosts: Sequence[Host], settlement: Settlement) -> None:

@@ -1,4 +1,4 @@
-"""What instance types are, and which zones of the region offer them."""
+"""What a region offers: instance types, the zones that have them, and images to launch from."""
 
 from __future__ import annotations
 
@@ -46,6 +46,30 @@ def find_zones(client: Any, names: Sequence[str]) -> dict[str, list[str]]:
     return {
         name: sorted(usable & {offer["Location"] for offer in offers if offer["InstanceType"] == name})
         for name in names
+    }
+
+
+def find_images(client: Any, *, owner: str, name: str) -> dict[str, dict[str, str]]:
+    """Answer image_id, root_device_name and name of the newest image of each architecture.
+
+    Args:
+        client: EC2.
+        owner: the account that publishes the images.
+        name: how it names them, with wildcards, and with `{architecture}` for the architecture.
+    """
+    by = filters(
+        {
+            "name": [name.replace("{architecture}", "*")],
+            "architecture": list(ARCHITECTURES),
+            "state": ["available"],
+            "virtualization-type": ["hvm"],
+        }
+    )
+    found = throttled(client.describe_images, Owners=[owner], Filters=by)["Images"]
+    keys = {"image_id": "ImageId", "root_device_name": "RootDeviceName", "name": "Name"}
+    return {
+        image["Architecture"]: {ours: image[theirs] for ours, theirs in keys.items()}
+        for image in sorted(found, key=lambda image: str(image["CreationDate"]))
     }
 
 

@@ -16,6 +16,7 @@ from ansible.module_utils.dstk_ec2 import ec2_client, tags_of
 from ansible.module_utils.dstk_fleet import Fleet, RemovalError
 from ansible.module_utils.dstk_launch import LIVE
 from ansible.module_utils.dstk_seats import find_seats, seat_key
+from ansible.module_utils.dstk_types import find_images
 
 DOCUMENTATION = """
 module: dstk_hosts
@@ -80,10 +81,14 @@ options:
     description: Processors of a notebook, C(auto) for a quarter.
     type: str
     default: auto
-  images:
-    description: C(image_id) and C(root_device_name) of the image to launch from, by architecture (C(x86_64), C(arm64)).
-    type: dict
-    default: {}
+  image_owner:
+    description: The AWS account that publishes the images. Required where O(state=running).
+    type: str
+  image_name:
+    description:
+      - How it names them, with wildcards, and with C({architecture}) for the architecture of the type. The newest is
+        taken. Required where O(state=running).
+    type: str
   volume_size:
     description: Size of the root volume in GB.
     type: int
@@ -118,7 +123,8 @@ EXAMPLES = """
     students:
       - {student: ada, identity: 0123456789ab}
       - {student: bob, identity: ba9876543210}
-    images: {x86_64: {image_id: ami-0123456789abcdef0, root_device_name: /dev/sda1}}
+    image_owner: "099720109477"
+    image_name: ubuntu/images/hvm-ssd*/ubuntu-*-24.04-{architecture}-server-*
     instance_type: t3.medium
     instance_types: [t3a.medium, m5.large]
     subnets: [{id: subnet-0123456789abcdef0, zone: us-west-2a}]
@@ -160,9 +166,9 @@ kept:
   type: list
   elements: str
   returned: when O(state=running)
-architecture:
-  description: That of O(instance_type); empty where the region does not know the type.
-  type: str
+image:
+  description: C(image_id), C(root_device_name) and C(name) of the image for O(instance_type), if there is one.
+  type: dict
   returned: when O(state=running)
 differing:
   description: The instances that were kept although they are of another type, or image, than a new one would be.
@@ -231,14 +237,15 @@ def main() -> None:
             "students_per_host": auto,
             "notebook_memory": auto,
             "notebook_cpus": auto,
-            "images": {"type": "dict", "default": {}},
+            "image_owner": {"type": "str"},
+            "image_name": {"type": "str"},
             "volume_size": {"type": "int", "default": 30},
             "subnets": {"type": "list", "elements": "dict", "default": []},
             "security_group_ids": words,
             "key_name": {"type": "str", "no_log": False},
             "timeout": {"type": "int", "default": 300},
         },
-        required_if=[("state", "running", ["instance_type", "key_name"])],
+        required_if=[("state", "running", ["instance_type", "key_name", "image_owner", "image_name"])],
         supports_check_mode=True,
     )
     given = module.params
@@ -249,7 +256,8 @@ def main() -> None:
         elif given["state"] == "released":
             answer = ensure_released(module, fleet)
         else:
-            answer = ensure_seats(fleet, Wishes.read(given), check_mode=module.check_mode)
+            images = find_images(fleet.client, owner=given["image_owner"], name=given["image_name"])
+            answer = ensure_seats(fleet, Wishes.read({**given, "images": images}), check_mode=module.check_mode)
             for warning in answer.pop("warnings"):
                 module.warn(warning)
     except RemovalError as error:

@@ -270,4 +270,4 @@ def test_a_plan_makes_nothing(place: Place) -> None:
     assert place.count() == NOTHING
     output = place.ensure("plan")
     assert place.count() == NOTHING
-    assert "One instance runs for ada" in output
+    assert "Every student has a seat on an instance: ada" in output

@@ -8,15 +8,6 @@ from typing import Any
 TASK = "Every student has a seat"
 
 
-def ec2_instance_newest_images(images: list[dict[str, Any]]) -> dict[str, dict[str, str]]:
-    """Answer the newest image of each architecture, from what ec2_ami_info returns."""
-    ordered = sorted(images, key=lambda image: str(image["creation_date"]))
-    return {
-        image["architecture"]: {key: image[key] for key in ("image_id", "root_device_name", "name")}
-        for image in ordered
-    }
-
-
 def ec2_instance_addresses(hosts: list[dict[str, Any]], limit: Iterable[str] = ()) -> dict[str, str]:
     """Answer the addresses, by id, of the hosts that this run is about."""
     chosen = set(limit)
@@ -79,6 +70,5 @@ class FilterModule:
             "ec2_instance_failures": ec2_instance_failures,
             "ec2_instance_gone": ec2_instance_gone,
             "ec2_instance_hosts": ec2_instance_hosts,
-            "ec2_instance_newest_images": ec2_instance_newest_images,
             "ec2_instance_verdict": ec2_instance_verdict,
         }

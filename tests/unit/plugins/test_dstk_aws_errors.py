@@ -67,20 +67,3 @@ def test_the_encoded_part_of_a_refusal_is_left_out(errors: ModuleType) -> None:
 def test_the_code_is_found_beside_a_message_that_lacks_it(errors: ModuleType) -> None:
     result = {"msg": "Failed", "error": {"code": "DependencyViolation", "message": "sg-1 has a dependent object"}}
     assert "sg-1 has a dependent object (DependencyViolation)" in errors.explain(result).message
-
-
-@pytest.mark.parametrize(
-    ("result", "lost"),
-    [
-        (refusal("InvalidKeyPair.Duplicate", "ImportKeyPair"), True),
-        (refusal("InvalidSubnet.Conflict", "CreateSubnet"), True),
-        ({"msg": "Connection was closed before we received a valid response"}, True),
-        (refusal("UnauthorizedOperation"), False),
-        (refusal("RequestLimitExceeded"), False),
-        ({"msg": "the moon is full"}, False),
-    ],
-)
-def test_only_where_an_answer_may_be_lost_is_it_worth_looking_again(
-    errors: ModuleType, result: dict[str, object], lost: bool
-) -> None:
-    assert errors.is_reply_lost(result) is lost

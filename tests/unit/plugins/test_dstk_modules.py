@@ -10,7 +10,9 @@ import yaml
 
 from support.plugins import PLUGINS, Load
 
-MODULES = sorted(path.stem for path in (PLUGINS / "modules").glob("*.py"))
+#: An action of a module's name takes options of its own, which stand in the module's documentation too.
+ACTIONS = {path.stem for path in (PLUGINS / "action").glob("*.py")}
+MODULES = sorted({path.stem for path in (PLUGINS / "modules").glob("*.py")} - ACTIONS)
 
 
 class Module:
