@@ -52,7 +52,7 @@ def watch(
             seen = look(config)
             _forget_log(glance)
             glance = Glance(seen, find_people(seen, config), datetime.now().astimezone())
-            _write(html, glance)
+            _write(html, glance, seconds)
         except Interrupted:
             raise
         except DstkError as error:
@@ -60,19 +60,20 @@ def watch(
                 raise
             glance = replace(glance, error=error)
             with contextlib.suppress(DstkError):
-                _write(html, glance)
+                _write(html, glance, seconds)
         first = False
         tell(glance)
         time.sleep(max(_BREATH, seconds - (time.monotonic() - began)))
 
 
-def _write(html: Path | None, glance: Glance) -> None:
+def _write(html: Path | None, glance: Glance, seconds: float) -> None:
     from dstk_runner.handouts.files import write_private
     from dstk_runner.handouts.overview import render_overview
 
     if html and glance.deployment:
         note = glance.error.message if glance.error else ""
-        write_private(html, render_overview(glance.deployment, glance.people, as_of=glance.as_of, note=note))
+        page = render_overview(glance.deployment, glance.people, as_of=glance.as_of, note=note, reload=seconds)
+        write_private(html, page)
 
 
 def _forget_log(glance: Glance) -> None:

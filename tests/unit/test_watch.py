@@ -32,7 +32,9 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     return slept
 
 
-def play(*answers: Deployment | Exception, load: Callable[[], Config] | None = None) -> list[Glance]:
+def play(
+    *answers: Deployment | Exception, load: Callable[[], Config] | None = None, seconds: float = 30
+) -> list[Glance]:
     """Watch while the looks have these answers; hand back what was told."""
     told: list[Glance] = []
     script: Iterator[Deployment | Exception] = iter([*answers, ScriptEndError()])
@@ -44,7 +46,7 @@ def play(*answers: Deployment | Exception, load: Callable[[], Config] | None = N
         return answer
 
     with pytest.raises(ScriptEndError):
-        watch(load or (lambda: wanted("ada")), look, told.append, seconds=30, html=PAGE)
+        watch(load or (lambda: wanted("ada")), look, told.append, seconds=seconds, html=PAGE)
     return told
 
 
@@ -55,6 +57,11 @@ def test_each_look_is_told(naps: list[float]) -> None:
 def test_the_page_is_written(naps: list[float]) -> None:
     play(WELL)
     assert "ready" in PAGE.read_text()
+
+
+def test_the_page_is_read_again_as_often_as_it_is_written(naps: list[float]) -> None:
+    play(WELL, seconds=300)
+    assert 'data-reload="300"' in PAGE.read_text()
 
 
 def test_the_pause_is_what_the_look_left_of_it(naps: list[float]) -> None:

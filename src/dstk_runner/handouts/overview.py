@@ -12,11 +12,16 @@ from dstk_runner.results import Deployment
 __all__ = ["RELOAD", "render_overview"]
 
 RELOAD = 30
-"""Seconds after which an open page looks at its file again."""
+"""Seconds after which an open page looks at its file again, where nothing else is said."""
 
 
 def render_overview(
-    deployment: Deployment, people: tuple[Person, ...], *, as_of: datetime | None = None, note: str = ""
+    deployment: Deployment,
+    people: tuple[Person, ...],
+    *,
+    as_of: datetime | None = None,
+    note: str = "",
+    reload: float = RELOAD,
 ) -> str:
     """Return the overview as one HTML document.
 
@@ -25,6 +30,7 @@ def render_overview(
         people: who is listed.
         as_of: when all this was true; by default now.
         note: why it is not newer.
+        reload: seconds after which the open page looks at its file again.
     """
     moment = (as_of or datetime.now()).astimezone()
     logins = {person.login for person in people}
@@ -38,5 +44,5 @@ def render_overview(
         general=[failure for failure in deployment.failures if failure.student not in logins],
         moment=moment,
         note=note,
-        reload=RELOAD,
+        reload=round(reload),
     )

@@ -4,7 +4,8 @@ const asOf = Date.parse(document.getElementById("as-of").dateTime);
 const age = document.getElementById("age");
 function tellAge() {
   const seconds = Math.max(0, Math.round((Date.now() - asOf) / 1000));
-  const stale = seconds > 4 * every;
+  // a look at a large class takes a while
+  const stale = seconds > Math.max(120, 4 * every);
   document.body.classList.toggle("stale", stale);
   const minutes = Math.floor(seconds / 60);
   const words = minutes < 1 ? seconds + " s" : minutes < 120 ? minutes + " min" : Math.floor(minutes / 60) + " h";
