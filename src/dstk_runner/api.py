@@ -111,7 +111,7 @@ def plan(config: Request = None, *, on_event: OnEvent | None = None, **overrides
             existing=existing,
             image=result.stats.get("dstk_image", {}),
             network=result.stats.get("dstk_network", {}),
-            instance=result.stats.get("dstk_instance", {}),
+            hosts=result.stats.get("dstk_hosts", {}),
             failures=read_failures(wanted, result, call_roll_after(wanted), log),
             log=log,
         )

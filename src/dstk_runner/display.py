@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 from rich.console import Group, RenderableType
 from rich.table import Table
@@ -114,16 +115,21 @@ def render_plan(plan: Plan) -> RenderableType:
 
 def _describe(plan: Plan) -> Mapping[str, str]:
     network, instance, image = plan.network, plan.instance, plan.image
-    place = f"{instance.get('type', '')} in {instance.get('zone') or plan.region}"
     facts = {
         "deployment": f"{plan.deployment} in {plan.region}",
-        "instance": f"{instance['id']}, a {place}, {instance.get('state')}" if instance.get("id") else f"a new {place}",
+        "class": next((check.message for check in plan.checks if check.name == "class"), ""),
+        "instance": _describe_instance(instance) if instance else "",
         "image": " ".join(str(image[key]) for key in ("id", "name") if image.get(key)),
         "network": f"{network.get('vpc') or 'a new VPC'} in {', '.join(network.get('zones', ()))}",
         "open to": ", ".join(network.get("allowed_cidrs", ())),
-        "address": str(instance.get("address") or "a public one, which AWS gives at the start"),
+        "address": str(instance.get("address") or "a public one each, which AWS gives at the start"),
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _describe_instance(instance: Mapping[str, Any]) -> str:
+    place = f"{instance.get('type', '')} in {instance.get('zone', '')}"
+    return f"{instance['id']}, a {place}, {instance.get('state')}" if instance["id"] else f"a new {place}"
 
 
 def render_resources(resources: Iterable[Resource]) -> RenderableType:

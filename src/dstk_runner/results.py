@@ -173,7 +173,10 @@ class Change:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """What `up` would do. `image`, `network` and `instance` are what the roles found, by the names they gave it."""
+    """What `up` would do. `image`, `network` and `hosts` are what the roles found, by the names they gave it.
+
+    `instance` is the host where there is only one, with an empty id where it is new.
+    """
 
     deployment: str
     region: str
@@ -182,7 +185,7 @@ class Plan:
     existing: tuple[Resource, ...] = ()
     image: Mapping[str, Any] = field(default_factory=dict)
     network: Mapping[str, Any] = field(default_factory=dict)
-    instance: Mapping[str, Any] = field(default_factory=dict)
+    hosts: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
     failures: tuple[Failure, ...] = ()
     log: Path | None = None
 
@@ -190,6 +193,14 @@ class Plan:
     def ok(self) -> bool:
         """Nothing stands against `up`."""
         return not self.failures
+
+    @property
+    def instance(self) -> Mapping[str, Any]:
+        """The only host; empty where there are several."""
+        if len(self.hosts) != 1:
+            return {}
+        [(name, facts)] = self.hosts.items()
+        return {"id": "" if name.startswith("planned-") else name, **facts}
 
     @property
     def warnings(self) -> tuple[Check, ...]:
@@ -207,6 +218,7 @@ class Plan:
             "image": dict(self.image),
             "network": dict(self.network),
             "instance": dict(self.instance),
+            "hosts": {name: dict(facts) for name, facts in self.hosts.items()},
             "checks": [check.to_json() for check in self.checks],
             "failures": [failure.to_json() for failure in self.failures],
         }

@@ -241,6 +241,23 @@ def test_a_plan_shows_warnings_with_their_remedies(
     assert "Fix: instance_type: t3.medium" in shown
 
 
+def test_a_plan_of_a_class_says_which_hosts_it_needs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    check = Check(name="class", status="ok", message="6 students, 0 have a seat, 2 hosts will be made")
+    hosts = {name: {"type": "m7i.large", "zone": "z", "state": "pending"} for name in ("planned-01", "planned-02")}
+    answer(monkeypatch, "plan", Plan(deployment="d", region="r", checks=(check,), hosts=hosts))
+    assert cli.run(["plan"]) == 0
+    assert check.message in capsys.readouterr().out
+
+
+def test_a_plan_of_one_names_the_instance(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    hosts = {"planned-01": {"type": "t3.medium", "zone": "us-west-2a", "state": "pending"}}
+    answer(monkeypatch, "plan", Plan(deployment="d", region="r", hosts=hosts))
+    assert cli.run(["plan"]) == 0
+    assert "a new t3.medium in us-west-2a" in capsys.readouterr().out
+
+
 @pytest.mark.parametrize(("status", "code"), [("ok", 0), ("warn", 0), ("skipped", 0), ("fail", 1)])
 def test_the_doctor_fails_where_a_check_does(monkeypatch: pytest.MonkeyPatch, status: Any, code: int) -> None:
     answer(monkeypatch, "doctor", (Check(name="key", status=status, message="m"),))
