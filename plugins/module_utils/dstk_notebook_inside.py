@@ -158,7 +158,7 @@ def read_sent():
     try:
         with open_file(SENT) as file:
             known = json.load(file)
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return {}
     return known if isinstance(known, dict) else {}
 

@@ -90,6 +90,8 @@ bundle:
   returned: without the action
 """
 
+PLACE = "/var/tmp"  # noqa: S108 - each run makes a folder of its own there, by mkdtemp
+"""On the disk, where `/tmp` may be memory."""
 OVERHEAD = 256 * 1024**2
 """Bytes that names and padding may add to a student's files."""
 RESERVE = 512 * 1024**2
@@ -132,7 +134,7 @@ def explain_large() -> NotebookError:
 
 def make_folder() -> Path:
     """Make a folder that only the login user can enter, who carries its content away."""
-    folder = Path(tempfile.mkdtemp(prefix="dstk-", dir="/var/tmp"))
+    folder = Path(tempfile.mkdtemp(prefix="dstk-", dir=PLACE))
     os.chown(folder, int(os.environ.get("SUDO_UID", os.getuid())), -1)
     return folder
 
