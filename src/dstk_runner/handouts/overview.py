@@ -7,7 +7,7 @@ from datetime import datetime
 from dstk_runner.handouts.people import Person
 from dstk_runner.handouts.rows import count_states, describe_person
 from dstk_runner.handouts.templating import render_page
-from dstk_runner.results import Deployment
+from dstk_runner.results import Deployment, Failure
 
 __all__ = ["RELOAD", "render_overview"]
 
@@ -33,7 +33,6 @@ def render_overview(
         reload: seconds after which the open page looks at its file again.
     """
     moment = (as_of or datetime.now()).astimezone()
-    logins = {person.login for person in people}
     return render_page(
         "overview.html.j2",
         style="overview.css",
@@ -41,8 +40,19 @@ def render_overview(
         deployment=deployment,
         rows=[describe_person(person, moment) for person in people],
         counts=count_states(people),
-        general=[failure for failure in deployment.failures if failure.student not in logins],
+        troubles=_group_failures(deployment, people),
         moment=moment,
         note=note,
         reload=round(reload),
     )
+
+
+def _group_failures(deployment: Deployment, people: tuple[Person, ...]) -> list[tuple[Failure, list[Person]]]:
+    """Return each failure once, with all whom it concerns: that of a host is one of each of its students."""
+    known = {person.login: person for person in people}
+    groups: dict[tuple[str | None, str, str], tuple[Failure, list[Person]]] = {}
+    for failure in deployment.failures:
+        _, concerned = groups.setdefault((failure.host, failure.message, failure.fix), (failure, []))
+        if failure.student in known:
+            concerned.append(known[failure.student])
+    return list(groups.values())

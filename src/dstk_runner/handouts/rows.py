@@ -74,8 +74,8 @@ def _join(first: int | None, second: int | None, words: str) -> str:
 
 
 def _tell_size(size: int) -> str:
-    """Return bytes as people say them; a GB is 1024 MB here, as it is for Docker."""
+    """Return bytes as people say them, from 1 MB on; a GB is 1024 MB here, as it is for Docker."""
     for unit, factor in (("TB", 1 << 40), ("GB", 1 << 30)):
         if size >= factor:
             return f"{size / factor:.1f} {unit}"
-    return f"{size / (1 << 20):.0f} MB"
+    return f"{max(size, 1 << 20) / (1 << 20):.0f} MB"

@@ -89,6 +89,14 @@ def test_a_failure_of_nobody_in_particular_is_told_too() -> None:
     assert "i-9 : it is gone Fix: dstk up" in look(failures=(failure,))
 
 
+def test_the_failure_of_a_host_is_told_once_with_all_its_students() -> None:
+    failures = tuple(Failure(student=login, host="i-1", message="no answer", fix="dstk up") for login in ("ada", "bob"))
+    people = tuple(Person(login=login, name=login.title()) for login in ("ada", "bob"))
+    page = render_overview(seen(failures=failures), people, as_of=NOON)
+    assert "Ada , Bob : no answer Fix: dstk up" in read(page)
+    assert page.count("no answer") == 1
+
+
 def test_the_moment_of_the_data_is_told() -> None:
     assert f"as of {NOON.astimezone():%H:%M:%S}" in look()
 
