@@ -159,7 +159,7 @@ def render_request(config: Config) -> RenderableType:
     where = f"{config.instance_type} with {config.volume_size} GB"
     number = len(config.members)
     if number == 1:
-        who = f"one notebook for {config.student} on a {where}"
+        who = f"one notebook for {config.members[0]['student']} on a {where}"
     elif config.placement == "shared":
         who = f"{number} notebooks, several to a {where}"
     else:

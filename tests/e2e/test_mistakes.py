@@ -46,6 +46,25 @@ def test_every_mistake_of_the_file_is_named_with_line_field_and_nearest_name(
     assert api.left("oops") == {}
 
 
+def test_every_mistake_of_the_roster_is_named_with_its_line(user: User, api: Api, tmp_path: Path) -> None:
+    rows = "Ada,ada,\nGrace,grace@example.org,huge\n,,\n,,t3.large\n"
+    (tmp_path / "roster.csv").write_text(f"name,email,instance_type\n{rows}")
+    teacher = with_file(user, tmp_path, "deployment: oops\nroster: roster.csv\n")
+    said = refused(teacher, "up", "--yes", "--sandbox", code=2)
+    for words in ("roster.csv:2: email", "roster.csv:3: instance_type", "roster.csv:5: nobody is named"):
+        assert words in said
+    assert api.left("oops") == {}
+
+
+def test_a_class_beyond_the_quota_is_refused_before_the_first_launch(user: User, api: Api, tmp_path: Path) -> None:
+    students = ", ".join(f"student{number:02d}" for number in range(1, 31))
+    teacher = with_file(user, tmp_path, f"deployment: oops\nstudents: [{students}]\ninstance_type: m7i.large\n")
+    said = refused(teacher, "up", "--yes", "--sandbox", code=1)
+    assert "60 more are asked for" in said
+    assert "L-1216C47A" in said
+    assert api.left("oops") == {}
+
+
 @pytest.mark.parametrize(
     ("flag", "value", "named"),
     [
