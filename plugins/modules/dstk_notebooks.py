@@ -107,6 +107,14 @@ failures:
   description: What failed, by student, with the remedy as the last line.
   type: dict
   returned: always
+imageless:
+  description: Students whose image is not on the host; nothing was done for them.
+  type: list
+  returned: always
+docker:
+  description: Whether the host has Docker, which it need not have yet in check mode.
+  type: bool
+  returned: always
 """
 
 START_AT_ONCE = 4
@@ -136,7 +144,12 @@ def ensure_container(action: str, name: str, arguments: list[str], image: str) -
 
 def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]:
     """Serve the notebooks, and answer the module's result."""
-    notebooks = [dict(notebook) for notebook in parameters["notebooks"]]
+    asked = [dict(notebook) for notebook in parameters["notebooks"]]
+    docker = bool(shutil.which("docker"))
+    # in check mode on a fresh machine there is no engine to ask, and no image to run
+    images = {} if check and not docker else find_images(notebook["image"] for notebook in asked)
+    notebooks = [notebook for notebook in asked if notebook["image"] in images]
+    imageless = [notebook["student"] for notebook in asked if notebook["image"] not in images]
     homes, memory_mb, processors = Path(parameters["homes"]), find_memory_mb(), os.cpu_count() or 1
     students = [notebook["student"] for notebook in notebooks]
     failures: dict[str, str] = {}
@@ -149,7 +162,6 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
         for image in {notebook["image"] for notebook in notebooks}:
             own = [notebook["student"] for notebook in notebooks if notebook["image"] == image]
             failures |= ensure_hashes(own, image, parameters["hasher"])
-    images = find_images(notebook["image"] for notebook in notebooks)
     there = find_containers(map(find_name, students))
     work: list[tuple[str, dict[str, Any], list[str]]] = []
     for notebook in notebooks:
@@ -166,7 +178,7 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
         )
         definition = find_definition(
             arguments,
-            images.get(notebook["image"], ""),
+            images[notebook["image"]],
             # Jupyter reads them at its start
             parameters["configuration"],
             read(jupyter / "jupyter_server_config.json"),
@@ -186,7 +198,9 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
         with ThreadPoolExecutor(START_AT_ONCE) as pool:
             list(pool.map(serve, todo))
     return {
-        "changed": changed or bool(todo),
+        "changed": changed or bool(todo) or (check and bool(imageless)),
+        "imageless": imageless,
+        "docker": docker,
         "actions": {notebook["student"]: action for action, notebook, _ in work},
         "failures": failures,
         "diff": [entry for entry in diff if entry],

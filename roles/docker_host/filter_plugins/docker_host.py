@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,6 +29,34 @@ def parse_swap_megabytes(wanted: object, memory_mb: int) -> int:
 
 # The kernel keeps a share of the memory for itself, so that a 2 GiB instance shows somewhat less than 2048 MB.
 _RESERVED_MB = 248
+
+
+def find_mistake(machine: Mapping[str, Any], host: str, swap_size: object) -> str:
+    """Answer why a machine cannot be served, with the remedy; empty where it can.
+
+    Args:
+        machine: what dstk_docker_host_info answered.
+        host: the machine's name.
+        swap_size: what is asked for.
+    """
+    system, boot = machine["system"], machine["boot"]
+    if not re.fullmatch("auto|[0-9]+", str(swap_size)):
+        return (
+            f'swap_size is "{swap_size}".\n'
+            "Fix: set swap_size to auto, to 0 for none, or to a number of MB such as 2048."
+        )
+    if system["id"] not in ("Ubuntu", "Debian") or system["architecture"] not in ("x86_64", "aarch64"):
+        return (
+            f"{host} runs {system['id']} on {system['architecture']}.\n"
+            "Fix: use an Ubuntu or Debian image for x86_64 or aarch64."
+        )
+    # 2 says that it finished with a warning
+    if boot["code"] not in (0, 2):
+        return (
+            f"cloud-init did not finish on {host}: {boot['said']}\n"
+            "Fix: read /var/log/cloud-init-output.log there; a new instance (destroy, then up) usually mends it."
+        )
+    return ""
 
 
 def merge_settings(existing: str, wanted: Mapping[str, Any]) -> str:
@@ -59,5 +88,6 @@ class FilterModule:
         """Name the filters."""
         return {
             "docker_host_merge_settings": merge_settings,
+            "docker_host_mistake": find_mistake,
             "docker_host_swap_megabytes": parse_swap_megabytes,
         }

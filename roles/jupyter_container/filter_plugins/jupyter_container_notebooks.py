@@ -15,8 +15,22 @@ _LOGIN = re.compile(r"[a-z0-9][a-z0-9-]*")
 _UNKNOWN = {"last_activity": "", "memory_used": None, "memory_limit": None, "disk_used": None, "disk_free": None}
 
 
-def find_mistakes(notebooks: Iterable[Mapping[str, Any]]) -> str:
-    """Answer what is wrong with the notebooks that are asked for, with the remedy; empty where nothing is."""
+def find_mistakes(notebooks: Iterable[Mapping[str, Any]], deployment: str, homes: str) -> str:
+    """Answer what is wrong with what is asked for, with the remedy; empty where nothing is.
+
+    Args:
+        notebooks: one a seat.
+        deployment: the deployment's name.
+        homes: the folder of the homes.
+    """
+    if not deployment:
+        return "jupyter_container_deployment has to be given.\nFix: set deployment."
+    # who can write the login user's ~/.ssh/authorized_keys owns the machine
+    if not re.match(r"/(?!(home|root|etc|usr|var/lib/docker)(/|$))[^/]", homes):
+        return (
+            f"{homes} cannot hold notebooks' homes: their users could take the machine over.\n"
+            "Fix: leave jupyter_container_homes as it is, or choose a folder such as /srv/dstk."
+        )
     seen: dict[object, str] = {}
     for notebook in notebooks:
         student = str(notebook.get("student", ""))

@@ -19,6 +19,31 @@ def test_a_number_of_megabytes_is_taken_whatever_the_memory(docker_host: Filters
     assert docker_host["docker_host_swap_megabytes"](wanted, 957) == int(str(wanted))
 
 
+def machine(system: str = "Ubuntu", architecture: str = "x86_64", code: int = 0) -> dict[str, object]:
+    return {"system": {"id": system, "architecture": architecture}, "boot": {"code": code, "said": "status: error"}}
+
+
+@pytest.mark.parametrize("fit", [machine(), machine("Debian", "aarch64"), machine(code=2)])
+def test_ubuntu_and_debian_are_served(docker_host: Filters, fit: dict[str, object]) -> None:
+    assert docker_host["docker_host_mistake"](fit, "i-1", "auto") == ""
+
+
+@pytest.mark.parametrize(
+    ("unfit", "swap", "said"),
+    [
+        (machine("Fedora"), "auto", "i-1 runs Fedora"),
+        (machine(architecture="riscv64"), "auto", "on riscv64"),
+        (machine(code=1), "auto", "cloud-init did not finish on i-1: status: error"),
+        (machine(), "2G", 'swap_size is "2G"'),
+    ],
+)
+def test_what_cannot_be_served_is_said_with_its_remedy(
+    docker_host: Filters, unfit: dict[str, object], swap: str, said: str
+) -> None:
+    message = str(docker_host["docker_host_mistake"](unfit, "i-1", swap))
+    assert (said in message, message.splitlines()[-1][:5]) == (True, "Fix: ")
+
+
 def test_settings_make_a_file_where_there_is_none(docker_host: Filters) -> None:
     assert json.loads(str(docker_host["docker_host_merge_settings"]("", {"live-restore": True}))) == {
         "live-restore": True

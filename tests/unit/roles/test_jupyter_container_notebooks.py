@@ -56,16 +56,23 @@ def test_a_host_that_did_not_answer_has_notebooks_that_are_unreachable(jupyter_c
 @pytest.mark.parametrize("name", ["../root", "Ada", "", "-x", "a b"])
 def test_a_student_whose_name_is_none_is_refused(jupyter_container: Filters, name: str) -> None:
     assert "Fix: set student to small letters" in jupyter_container["jupyter_container_mistakes"](
-        [{**ADA, "student": name}]
+        [{**ADA, "student": name}], "d", "/srv/dstk"
     )
 
 
 def test_two_notebooks_at_one_port_are_refused(jupyter_container: Filters) -> None:
-    assert "same port" in jupyter_container["jupyter_container_mistakes"]([ADA, {**BEN, "port": 8888}])
+    assert "same port" in jupyter_container["jupyter_container_mistakes"](
+        [ADA, {**BEN, "port": 8888}], "d", "/srv/dstk"
+    )
 
 
 def test_notebooks_of_different_students_and_ports_are_fine(jupyter_container: Filters) -> None:
-    assert jupyter_container["jupyter_container_mistakes"]([ADA, BEN]) == ""
+    assert jupyter_container["jupyter_container_mistakes"]([ADA, BEN], "d", "/srv/dstk") == ""
+
+
+@pytest.mark.parametrize("homes", ["/home/ubuntu", "/root", "/etc/x", "/var/lib/docker/x", "/", "srv"])
+def test_homes_that_would_open_the_machine_are_refused(jupyter_container: Filters, homes: str) -> None:
+    assert "Fix: leave jupyter_container_homes" in jupyter_container["jupyter_container_mistakes"]([ADA], "d", homes)
 
 
 def test_without_packages_the_image_itself_runs(jupyter_container: Filters) -> None:
