@@ -3,7 +3,7 @@ PYTHON ?= python3
 DEPLOYMENT ?= demo
 export PYTHON
 BIN := .venv/bin
-.PHONY: help demo demo-down check lint unit test clean
+.PHONY: help demo demo-down check lint unit test bench clean
 
 help: ## What can be made
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 16
@@ -35,6 +35,11 @@ unit: ## Tests that need nothing but Python
 test: ## Every test
 	@tools/setup.sh test
 	$(BIN)/pytest -n 2 --dist loadgroup --verbose --durations 20
+
+bench: ## How long a class takes, against plain scripts: bench/RESULTS.md
+	@tools/setup.sh test
+	$(BIN)/python bench/provision.py
+	$(BIN)/python bench/configure.py
 
 clean: ## Remove what the targets made here
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .ansible

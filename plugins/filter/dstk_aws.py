@@ -38,6 +38,11 @@ def dstk_ssh_key_path(choice: str) -> str:
     return _layers.find_ssh_key(choice, os.environ)
 
 
+def dstk_names(value: object) -> list[str]:
+    """Answer a list of logins, which stands in one word, joined by commas, where a command line gave it."""
+    return list(_layers.read_names(value))
+
+
 def dstk_cidrs(choices: list[str], caller: str = "") -> list[str]:
     """Answer the networks that may reach the notebooks, with the caller's own address in the place of `auto`."""
     networks = []
@@ -78,6 +83,7 @@ class FilterModule:
         return {
             "dstk_aws_error": dstk_aws_error,
             "dstk_cidrs": dstk_cidrs,
+            "dstk_names": dstk_names,
             "dstk_seat_ports": dstk_seat_ports,
             "dstk_seats": dstk_seats,
             "dstk_ssh_key_path": dstk_ssh_key_path,

@@ -5,117 +5,26 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socketserver
 import subprocess
-import threading
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
-import boto3
 import pytest
 
 from dstk_runner import sandbox
-from support.environment import ROOT, clean_environment
+from support.environment import ROOT
+from support.place import DEPLOYMENT, OURS, REGION, Place, opened
 
-REGION = "us-west-2"
-DEPLOYMENT = "csx450"
-OURS = [{"Name": "tag:dstk:deployment", "Values": [DEPLOYMENT]}]
 ONE_OF_EACH = {"instances": 1, "vpcs": 1, "gateways": 1, "tables": 1, "subnets": 3, "groups": 1, "keys": 1}
 NOTHING = dict.fromkeys(ONE_OF_EACH, 0)
 
 
-class Greeter(socketserver.BaseRequestHandler):
-    """Answers as the SSH server of an instance does; in this sandbox none is booted."""
-
-    def handle(self) -> None:
-        self.request.sendall(b"SSH-2.0-greeter\r\n")
-
-
-@dataclass(frozen=True)
-class Place:
-    """A sandbox, and a user who speaks to it with plain Ansible."""
-
-    folder: Path
-    environment: dict[str, str]
-    ssh_port: int
-    client: Any
-
-    def start(self, playbook: str, *more: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            ["ansible-playbook", f"playbooks/{playbook}.yml", "-e", f"ec2_instance_ssh_port={self.ssh_port}", *more],
-            cwd=ROOT,
-            env=self.environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            start_new_session=True,
-        )
-
-    def run(self, playbook: str, *more: str) -> tuple[int, str]:
-        process = self.start(playbook, *more)
-        output, _ = process.communicate(timeout=300)
-        return process.returncode, output
-
-    def ensure(self, playbook: str, *more: str) -> str:
-        code, output = self.run(playbook, *more)
-        assert code == 0, output
-        return output
-
-    def count(self) -> dict[str, int]:
-        """How many of each kind carry the deployment's tag; ended instances do not count."""
-        return {
-            "instances": len(self.instances()),
-            "vpcs": len(self.client.describe_vpcs(Filters=OURS)["Vpcs"]),
-            "gateways": len(self.client.describe_internet_gateways(Filters=OURS)["InternetGateways"]),
-            "tables": len(self.client.describe_route_tables(Filters=OURS)["RouteTables"]),
-            "subnets": len(self.client.describe_subnets(Filters=OURS)["Subnets"]),
-            "groups": len(self.client.describe_security_groups(Filters=OURS)["SecurityGroups"]),
-            "keys": len(self.client.describe_key_pairs(Filters=OURS)["KeyPairs"]),
-        }
-
-    def instances(self) -> list[dict[str, Any]]:
-        reservations = self.client.describe_instances(Filters=OURS)["Reservations"]
-        found = [instance for reservation in reservations for instance in reservation["Instances"]]
-        return [instance for instance in found if instance["State"]["Name"] not in ("shutting-down", "terminated")]
-
-    def end_instances(self) -> None:
-        """The network stays, so that the next test need not make it again."""
-        ids = [instance["InstanceId"] for instance in self.instances()]
-        if ids:
-            self.client.terminate_instances(InstanceIds=ids)
-            self.client.get_waiter("instance_terminated").wait(InstanceIds=ids, WaiterConfig={"Delay": 1})
-
-    def inject(self, action: str, fault: str, **more: Any) -> None:
-        sandbox.inject(action, fault, directory=self.folder, **more)
-
-    def calls(self, action: str) -> int:
-        return sandbox.find_calls(directory=self.folder).get(action, 0)
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
-    folder, home = tmp_path_factory.mktemp("sandbox"), tmp_path_factory.mktemp("home")
-    sandbox.up(mode="api", directory=folder)
-    settings = sandbox.environment(directory=folder)
-    client = boto3.client(
-        "ec2",
-        REGION,
-        endpoint_url=settings["AWS_ENDPOINT_URL"],
-        aws_access_key_id=settings["AWS_ACCESS_KEY_ID"],
-        aws_secret_access_key=settings["AWS_SECRET_ACCESS_KEY"],
-    )
-    environment = clean_environment(home, DSTK_DEPLOYMENT=DEPLOYMENT, **settings)
-    # every address of 127.0.0.0/8 is this machine
-    with socketserver.ThreadingTCPServer(("0.0.0.0", 0), Greeter) as greeter:  # noqa: S104 - instances have their own
-        threading.Thread(target=greeter.serve_forever, daemon=True).start()
-        try:
-            yield Place(folder, environment, greeter.server_address[1], client)
-        finally:
-            greeter.shutdown()
-            sandbox.down(directory=folder)
+    with opened(tmp_path_factory.mktemp("sandbox"), tmp_path_factory.mktemp("home")) as found:
+        yield found
 
 
 @pytest.fixture

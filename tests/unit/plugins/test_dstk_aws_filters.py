@@ -41,6 +41,11 @@ def test_what_is_no_network_is_refused_with_a_remedy(filters: Filters, choices: 
         filters["dstk_cidrs"](choices, caller)
 
 
+@pytest.mark.parametrize("given", ["ada,bob", ["ada", "bob"]])
+def test_logins_are_a_list_however_they_were_given(filters: Filters, given: object) -> None:
+    assert filters["dstk_names"](given) == ["ada", "bob"]
+
+
 @pytest.mark.parametrize(("placement", "ports"), [("dedicated", "8888"), ("shared", "8888-8927")])
 def test_a_shared_host_opens_a_port_for_each_seat(filters: Filters, placement: str, ports: str) -> None:
     assert filters["dstk_seat_ports"](8888, placement) == ports
