@@ -17,7 +17,7 @@ from dstk_runner.console import finish, open_errors
 from dstk_runner.options import Request, takes_request
 from dstk_runner.progress import follow
 
-__all__ = ["classroom_app"]
+__all__ = ["classroom_app", "render_output", "render_sent"]
 
 classroom_app = typer.Typer(rich_markup_mode=None)
 
@@ -38,7 +38,7 @@ def send(
     config = request.load(limit=limit)
     with follow(open_errors(), config, "send") as progress:
         work = classroom.send(paths, config, to=to, overwrite=overwrite, on_event=progress)
-    finish(request, work, _render_sent(work))
+    finish(request, work, render_sent(work))
 
 
 @classroom_app.command()
@@ -70,7 +70,7 @@ def run(
     config = request.load(limit=limit)
     with follow(open_errors(), config, "run") as progress:
         work = classroom.run(words, config, timeout=timeout, on_event=progress)
-    finish(request, work, _render_output(work))
+    finish(request, work, render_output(work))
 
 
 @classroom_app.command()
@@ -97,7 +97,8 @@ def pull(request: Request, limit: Limit = None) -> None:
     finish(request, work, _render_pulled(work))
 
 
-def _render_sent(work: Classwork[Sent]) -> RenderableType:
+def render_sent(work: Classwork[Sent]) -> RenderableType:
+    """Show how many files became what in each home, and the names of those that a student has edited."""
     table = _make_table("student", "sent", "kept", "unchanged", "edited by the student, so kept")
     for answer in work:
         counts = [str(answer.counts[kind]) for kind in ("sent", "kept", "unchanged")]
@@ -114,7 +115,8 @@ def _render_collected(work: Classwork[Collected]) -> RenderableType:
     return table
 
 
-def _render_output(work: Classwork[Output]) -> RenderableType:
+def render_output(work: Classwork[Output]) -> RenderableType:
+    """Show what the command wrote, grouped by student."""
     parts: list[RenderableType] = []
     for answer in work:
         style = "bold" if answer.rc == 0 else "bold red"

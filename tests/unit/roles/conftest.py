@@ -32,3 +32,8 @@ def docker_host() -> Filters:
 @pytest.fixture(scope="session")
 def jupyter_container() -> Filters:
     return load_filters("jupyter_container")
+
+
+@pytest.fixture(scope="session")
+def notebook_files() -> Filters:
+    return load_filters("notebook_files")
