@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from support import browser
 from support.classroom import books, in_notebook, log_in, on_host, starts
+from support.environment import BIN, ROOT
 from support.user import Api, User
 
 STUDENTS = ("ada", "bob", "cleo", "dan", "eve", "finn")
@@ -166,9 +168,16 @@ def test_a_new_student_takes_the_free_seat_and_nobody_is_restarted(deployed: dic
     assert {name: when for name, when in after.items() if name != "gus"} == before
 
 
-def test_a_second_up_changes_nothing(deployed: dict[str, Any], teacher: User) -> None:
+def test_plain_ansible_finds_the_same_class_and_changes_nothing(
+    deployed: dict[str, Any], teacher: User, api: Api
+) -> None:
     before = starts(instances(deployed))
-    assert teacher.document("up", "--sandbox", "--yes")["ok"] is True
+    engineer = User(ROOT, teacher.environment | api.environment)
+    config = f"dstk_config={teacher.folder / 'dstk.yml'}"
+    done = engineer.shell(str(BIN / "ansible-playbook"), "site.yml", "-e", config)
+    recap = re.findall(r"^(\S+)\s+: ok=\d+\s+changed=(\d+)", done.stdout, flags=re.MULTILINE)
+    assert {host for host, _ in recap} == {"localhost", *instances(deployed)}
+    assert {host: changed for host, changed in recap if changed != "0"} == {}
     assert starts(instances(deployed)) == before
 
 
