@@ -9,6 +9,7 @@ import shutil
 import tarfile
 import tempfile
 import threading
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -92,6 +93,7 @@ bundle:
 
 PLACE = "/var/tmp"  # noqa: S108 - each run makes a folder of its own there, by mkdtemp
 """On the disk, where `/tmp` may be memory."""
+PREFIX, STALE_SECONDS = "dstk-gather-", 86400
 OVERHEAD = 256 * 1024**2
 """Bytes that names and padding may add to a student's files."""
 RESERVE = 512 * 1024**2
@@ -133,8 +135,11 @@ def explain_large() -> NotebookError:
 
 
 def make_folder() -> Path:
-    """Make a folder that only the login user can enter, who carries its content away."""
-    folder = Path(tempfile.mkdtemp(prefix="dstk-", dir=PLACE))
+    """Make a folder that only the login user can enter, who carries its content away; what killed runs left goes."""
+    for old in Path(PLACE).glob(f"{PREFIX}*"):
+        if time.time() - old.lstat().st_mtime > STALE_SECONDS:
+            shutil.rmtree(old, ignore_errors=True)
+    folder = Path(tempfile.mkdtemp(prefix=PREFIX, dir=PLACE))
     os.chown(folder, int(os.environ.get("SUDO_UID", os.getuid())), -1)
     return folder
 

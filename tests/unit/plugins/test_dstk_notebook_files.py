@@ -275,6 +275,15 @@ def test_only_the_login_user_reads_what_was_gathered(run: Runner, notebooks: Not
     assert (stat.S_IMODE(bundle.stat().st_mode), stat.S_IMODE(bundle.parent.stat().st_mode)) == (0o600, 0o700)
 
 
+def test_what_a_killed_run_left_on_the_host_goes_after_a_day(run: Runner, notebooks: Notebooks, tmp_path: Path) -> None:
+    old, new = tmp_path / "dstk-gather-old", tmp_path / "dstk-gather-new"
+    for folder in (old, new):
+        folder.mkdir()
+    os.utime(old, (0, 0))
+    run("gather", notebooks=notebooks.add("ada"), path="hw", known={})
+    assert (old.exists(), new.exists()) == (False, True)
+
+
 def test_the_same_files_make_the_same_archive(run: Runner, notebooks: Notebooks) -> None:
     books = notebooks.add("ada")
     (notebooks.home("ada") / "hw").write_text("1\n")
