@@ -59,8 +59,8 @@ class Row:
 
     @property
     def key(self) -> str:
-        """What names this person."""
-        return self.get("email") or self.get("login") or self.get("name")
+        """What names this person. The login comes first: emails are what a roster is given, or corrected, later."""
+        return self.get("login") or self.get("email") or self.get("name")
 
 
 def find_class(values: Mapping[str, Any], *, place: str = "students") -> list[dict[str, str]]:

@@ -342,3 +342,10 @@ def test_whatever_a_file_holds_is_a_class_or_a_list_of_mistakes(tmp_path: Path, 
     with contextlib.suppress(roster.RosterError):
         members = read(roster, tmp_path, content)
     assert len({member["student"] for member in members}) == len(members)
+
+
+def test_an_email_that_is_added_later_changes_nobody_who_has_a_login(roster: ModuleType) -> None:
+    before = roster.find_class({"students": [{"login": "ada", "name": "Ada"}], "roster": "", "student": "x"})
+    row = {"login": "ada", "name": "Ada", "email": "countess@example.org"}
+    after = roster.find_class({"students": [row], "roster": "", "student": "x"})
+    assert (after[0]["student"], after[0]["identity"]) == (before[0]["student"], before[0]["identity"])
