@@ -13,6 +13,8 @@ try:
 except ImportError:  # AnsibleAWSModule reports the missing library
     pass
 
+from ansible.module_utils.dstk_run import end_with_its_run, find_run
+
 DEPLOYMENT_TAG = "dstk:deployment"
 THROTTLED = frozenset(
     {"RequestLimitExceeded", "Throttling", "ThrottlingException", "Unavailable", "ServiceUnavailable"}
@@ -45,14 +47,17 @@ class Pace:
             time.sleep((1 - self._level) / self._per_second)
 
 
-def ec2_client(module: Any) -> Any:
-    """Return an EC2 client that repeats a call whose connection broke twice, and no more.
+def ec2_client(module: Any, *, attempts: int = 3) -> Any:
+    """Return an EC2 client that repeats a call whose connection broke twice, and no more, and ends with its run.
 
     botocore repeats every 5xx answer, to which EC2's lack of capacity belongs: few attempts here leave time for the
     next zone. Throttling slows the client down (adaptive mode), and is for the rest the business of `throttled`.
     """
-    settings = {"retries": {"mode": "adaptive", "total_max_attempts": 3}, **(module.params.get("aws_config") or {})}
-    return module.client("ec2", config=Config(**settings))
+    retries = {"mode": "adaptive", "total_max_attempts": attempts}
+    settings = {"retries": retries, **(module.params.get("aws_config") or {})}
+    client = module.client("ec2", config=Config(**settings))
+    end_with_its_run(client, find_run())
+    return client
 
 
 def throttled(call: Callable[..., Any], *, attempts: int = 10, **arguments: Any) -> Any:

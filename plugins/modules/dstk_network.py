@@ -9,7 +9,6 @@ from typing import Any
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
 
 with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing library
-    from botocore.config import Config
     from botocore.exceptions import BotoCoreError, ClientError
 
 from ansible.module_utils.dstk_ec2 import ec2_client
@@ -158,8 +157,7 @@ def main() -> None:
     )
     given = module.params
     try:
-        once = module.client("ec2", config=Config(retries={"total_max_attempts": 1}))
-        network = Network(ec2_client(module), once, given["deployment"], module.check_mode)
+        network = Network(ec2_client(module), ec2_client(module, attempts=1), given["deployment"], module.check_mode)
         answer = ensure_network(given, network, module.region)
     except NetworkError as error:
         module.fail_json(msg=str(error))

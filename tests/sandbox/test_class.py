@@ -33,7 +33,8 @@ class Class(Place):
     def stats(self, playbook: str, *more: str) -> dict[str, Any]:
         """What a playbook that succeeds tells the caller."""
         output = self.ensure(playbook, *more)
-        told: dict[str, Any] = json.loads(output[output.index('{"dstk_') :].splitlines()[0])
+        found = output[output.rindex("RUN: ") + len("RUN: ") :]
+        told: dict[str, Any] = json.JSONDecoder().raw_decode(found)[0]
         return told
 
 

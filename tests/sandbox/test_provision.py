@@ -143,7 +143,7 @@ def test_a_key_of_a_kind_that_aws_does_not_take_is_refused(network: Place, tmp_p
     assert "Fix: name an ed25519 or RSA key" in output
 
 
-def test_the_inventory_groups_hosts_by_deployment_state_student_and_zone(network: Place) -> None:
+def test_the_inventory_groups_hosts_by_deployment_state_student_placement_and_zone(network: Place) -> None:
     network.ensure("provision")
     instance = network.instances()[0]
     asked = subprocess.run(
@@ -151,7 +151,7 @@ def test_the_inventory_groups_hosts_by_deployment_state_student_and_zone(network
     )
     told = json.loads(asked.stdout)
     host = instance["InstanceId"]
-    for group in ("dstk_hosts", "state_running", "student_ada", "zone_us_west_2a"):
+    for group in ("dstk_hosts", "state_running", "student_ada", "placement_dedicated", "zone_us_west_2a"):
         assert told[group]["hosts"] == [host]
     facts = told["_meta"]["hostvars"][host]
     assert facts["ansible_host"] == {"__ansible_unsafe": instance["PublicIpAddress"]}
