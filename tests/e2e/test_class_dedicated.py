@@ -36,7 +36,6 @@ def teacher(user: User) -> Iterator[User]:
 @pytest.fixture(scope="module")
 def broken(teacher: User, api: Api) -> dict[str, Any]:
     """The document of a first `dstk up` during which student02's host is lost while it is configured."""
-    import json
 
     run = subprocess.Popen(
         [str(BIN / "dstk"), "up", "--sandbox", "--yes", "--json"],
