@@ -46,7 +46,8 @@ class ActionModule(ActionBase):
             return result
         ensure_folders(folder)
         for student, password in passwords.items():
-            result["changed"] |= ensure_password(folder / student, password)
+            # one whose folders could not be made has none
+            result["changed"] |= bool(password) and ensure_password(folder / student, password)
         if arguments.get("state") == "absent":
             for student in arguments["students"]:
                 (folder / student).unlink(missing_ok=True)

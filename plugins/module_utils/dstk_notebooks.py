@@ -69,7 +69,8 @@ def _inspect(kind: str, names: list[str]) -> list[dict[str, Any]]:
     if not names:
         return []
     code, output, errors = run("docker", kind, "inspect", *names)
-    if code != 0 and "no such" not in errors.lower():
+    # 127 is a command that is not there, whose message begins alike
+    if code == 127 or (code != 0 and "no such" not in errors.lower()):
         raise RuntimeError(errors.strip() or f"docker {kind} inspect ended with {code}")
     found: list[dict[str, Any]] = json.loads(output or "[]")
     return found

@@ -158,11 +158,17 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
         for folder in (Path(SETTINGS), homes):
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         for student in students:
-            changed |= ensure_student_folders(student, homes, parameters["configuration"])
+            try:
+                changed |= ensure_student_folders(student, homes, parameters["configuration"])
+            except OSError as error:
+                failures[student] = (
+                    f"The folders of {student} could not be made: {error}\nFix: mend or remove that path."
+                )
         for image in {notebook["image"] for notebook in notebooks}:
-            own = [notebook["student"] for notebook in notebooks if notebook["image"] == image]
+            own = [n["student"] for n in notebooks if n["image"] == image and n["student"] not in failures]
             failures |= ensure_hashes(own, image, parameters["hasher"])
     there = find_containers(map(find_name, students))
+    diff: list[dict[str, str]] = []
     work: list[tuple[str, dict[str, Any], list[str]]] = []
     for notebook in notebooks:
         student = notebook["student"]
@@ -184,8 +190,10 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
             read(jupyter / "jupyter_server_config.json"),
         )
         action = find_action(there.get(find_name(student)), definition)
-        work.append((action, notebook, [*arguments, "--label", f"dstk.definition={definition}"]))
-    diff = [find_difference(action, notebook["student"], arguments, there) for action, notebook, arguments in work]
+        options = find_options(arguments)
+        diff.append(find_difference(action, find_name(student), options, there))
+        labels = [f"dstk.definition={definition}", f"dstk.options={options}"]
+        work.append((action, notebook, [*arguments, *(part for label in labels for part in ("--label", label))]))
 
     def serve(item: tuple[str, dict[str, Any], list[str]]) -> None:
         action, notebook, arguments = item
@@ -210,17 +218,21 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
     }
 
 
-def find_difference(
-    action: str, student: str, arguments: list[str], there: Mapping[str, Mapping[str, Any]]
-) -> dict[str, str]:
+def find_difference(action: str, name: str, options: str, there: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
     """Answer what `--diff` shows of a container; nothing where nothing changes."""
     if action == "unchanged":
         return {}
-    container = there.get(find_name(student))
-    now = "" if container is None else str((container["Config"].get("Labels") or {}).get("dstk.definition", "unknown"))
-    before = {"created": "", "started": "stopped\n"}.get(action, f"definition {now}\n")
-    after = "running\n" if action == "started" else " ".join(arguments) + "\n"
-    return {"before_header": find_name(student), "after_header": find_name(student), "before": before, "after": after}
+    labels = there.get(name, {}).get("Config", {}).get("Labels") or {}
+    before, after = ("stopped\n", "running\n") if action == "started" else (labels.get("dstk.options", ""), options)
+    return {"before_header": name, "after_header": name, "before": before, "after": after}
+
+
+def find_options(arguments: list[str]) -> str:
+    """Answer the options of `docker run`, one a line, as a label keeps them to be compared with."""
+    return (
+        " ".join(f"\n{word}" if word.startswith("--") else word for word in arguments).replace(" \n", "\n").strip()
+        + "\n"
+    )
 
 
 def ensure_absent(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]:
