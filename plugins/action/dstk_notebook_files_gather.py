@@ -107,6 +107,8 @@ class ActionModule(ActionBase):
                     room = shelf.ensure_folder(partial / student)
                     answer = keep_files(archive, self._task.args["path"], into / student, room)
                 result["answers"][student] = answer
-            except shelf.ShelfError as error:
+            except (shelf.ShelfError, OSError) as error:
+                message = getattr(error, "message", f"it cannot be put down here: {error}")
+                fix = getattr(error, "fix", f"see that {into} is yours and has room")
                 del result["answers"][student]
-                result["failures"][student] = {"message": error.message, "fix": error.fix}
+                result["failures"][student] = {"message": message, "fix": fix}
