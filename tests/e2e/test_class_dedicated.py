@@ -49,7 +49,7 @@ def broken(teacher: User, api: Api) -> dict[str, Any]:
     while run.poll() is None and not configuring(teacher):
         time.sleep(0.1)
     subprocess.run(["docker", "kill", f"dstk-{host_of(api, 'student02')}"], capture_output=True, check=True)
-    shown, told = run.communicate(timeout=600)
+    shown, told = run.communicate(timeout=900)
     assert run.returncode == 1, told
     document: dict[str, Any] = json.loads(shown)
     return document
