@@ -7,9 +7,9 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from ansible.module_utils.dstk_aws_errors import Explanation
-from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, tags_of
+from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, error_code, tags_of
 from ansible.module_utils.dstk_fleet import Fleet, explain_error
-from ansible.module_utils.dstk_launch import LIVE, Launcher, run_parameters, state_of
+from ansible.module_utils.dstk_launch import LIVE, NO_CAPACITY, Launcher, run_parameters, state_of
 from ansible.module_utils.dstk_seats import (
     DEDICATED,
     PLACEMENT_TAG,
@@ -105,9 +105,13 @@ def ensure_seats(fleet: Fleet, wishes: Wishes, *, check_mode: bool = False) -> d
     numbers = _count_from(max((host.number for host in hosts), default=0), work)
     for rows in _group(settlement.unseated):
         _launch_for(work, wishes, rows, kinds, capacities, numbers, None if check_mode else launcher)
-    awaited = {key: work.tags.get(key, {}) for key, seats in work.seats.items() if _concerns(wishes, seats)}
+    awaited = {
+        key: work.tags.get(key, {})
+        for key, seats in work.seats.items()
+        if any(wishes.includes(seat.student) for seat in seats)
+    }
+    started = [key for key in awaited if key in live and state_of(live[key]) in ("stopping", "stopped")]
     seen = {**live, **work.launched}
-    started = [key for key in awaited if state_of(seen[key]) in ("stopping", "stopped")]
     if awaited and not check_mode:
         now, failed = fleet.await_running(awaited, timeout=wishes.timeout)
         seen.update(now)
@@ -167,8 +171,9 @@ def _launch_for(
     waiting = list(rows)
     refusal: Explanation | None = None
     for name in (waiting[0].instance_type,) if waiting[0].instance_type else wishes.types:
-        subnets = [subnet for subnet in wishes.subnets if subnet["zone"] in kinds.get(name, {}).get("zones", [])]
-        image = wishes.images.get(kinds.get(name, {}).get("architecture", ""))
+        kind = kinds.get(name, {"zones": [], "architecture": ""})
+        subnets = [subnet for subnet in wishes.subnets if subnet["zone"] in kind["zones"]]
+        image = wishes.images.get(kind["architecture"])
         if not subnets or not image:
             refusal = refusal or _why_impossible(name, kinds)
             continue
@@ -198,6 +203,8 @@ def _launch_for(
         if not waiting:
             return
         refusal = explain_error(error) if error else refusal
+        if error_code(error) not in NO_CAPACITY:
+            break
     work.fail([row.student for row in waiting], refusal or _why_impossible(wishes.types[0], kinds))
 
 
@@ -210,10 +217,6 @@ def _plan(name: str, zone: str, image: Mapping[str, Any], number: int) -> dict[s
         "Placement": {"AvailabilityZone": zone},
         "State": {"Name": "pending"},
     }
-
-
-def _concerns(wishes: Wishes, seats: Sequence[Seat]) -> bool:
-    return any(wishes.includes(seat.student) for seat in seats)
 
 
 def _answer(
@@ -229,10 +232,10 @@ def _answer(
     types = {*wishes.types, *(row.instance_type for row in wishes.rows)}
     images = {image["image_id"] for image in wishes.images.values()}
     kept = [key for key in work.seats if key in before and key not in started]
-    changed = bool(work.launched or started or work.tags)
     was = {key: state_of(item) for key, item in before.items()}
+    now = {**was, **{host["id"]: host["state"] for host in hosts}}
     return {
-        "changed": changed,
+        "changed": (changed := bool(work.launched or started or work.tags)),
         "hosts": hosts,
         "failures": [
             {"student": student, "message": reason.message, "fix": reason.fix}
@@ -249,7 +252,7 @@ def _answer(
             if key in before and (before[key]["InstanceType"] not in types or before[key]["ImageId"] not in images)
         ],
         "warnings": _find_warnings(settlement),
-        "diff": {"before": was, "after": {**was, **{host["id"]: host["state"] for host in hosts}} if changed else was},
+        "diff": {"before": was, "after": now if changed else was},
     }
 
 
@@ -288,12 +291,7 @@ def _why_taken(row: Row, host_id: str) -> Explanation:
 
 
 def _why_impossible(name: str, kinds: Mapping[str, Mapping[str, Any]]) -> Explanation:
+    said = f"the region does not offer the instance type {name}"
     if name in kinds and kinds[name]["zones"]:
-        return Explanation(
-            f"there is no subnet, or no image of Ubuntu, in which {name} ({kinds[name]['architecture']}) can start",
-            "choose another `instance_type`, or a `region` that offers it",
-        )
-    return Explanation(
-        f"the region does not offer the instance type {name}",
-        "choose another `instance_type`, or a `region` that offers it",
-    )
+        said = f"there is no subnet, or no image of Ubuntu, in which {name} ({kinds[name]['architecture']}) can start"
+    return Explanation(said, "choose another `instance_type`, or a `region` that offers it")

@@ -61,6 +61,14 @@ class Fleet:
             else:
                 return
 
+    def _try_tags(self, instance_id: str, tags: Mapping[str, str]) -> dict[str, Explanation]:
+        """Tag an instance; answer why that is refused, by instance."""
+        try:
+            self.tag(instance_id, tags)
+        except ClientError as error:
+            return {instance_id: explain_error(error)}
+        return {}
+
     def untag(self, instance_id: str, keys: Iterable[str]) -> None:
         """Take tags from an instance, whatever their values."""
         self.changing.wait()
@@ -105,11 +113,9 @@ class Fleet:
             if time.monotonic() >= deadline:
                 return seen, failed | {key: _why_late(key, seen.get(key), timeout) for key in waiting}
             for key in waiting:
-                now = time.monotonic()
-                if not _bears(seen.get(key), wanted[key]) and now - tagged.get(key, -TAG_AGAIN_SECONDS) >= (
-                    TAG_AGAIN_SECONDS
-                ):
-                    self.tag(key, wanted[key])
+                due = time.monotonic() - tagged.get(key, -TAG_AGAIN_SECONDS) >= TAG_AGAIN_SECONDS
+                if due and not _bears(seen.get(key), wanted[key]):
+                    failed.update(self._try_tags(key, wanted[key]))
                     tagged[key] = time.monotonic()
             failed.update(self.start([key for key in waiting if key in seen and state_of(seen[key]) == "stopped"]))
             time.sleep(1)

@@ -187,6 +187,12 @@ def test_alternatives_are_launched_where_no_zone_has_the_type(place: Place, monk
     assert answer["failures"] == []
 
 
+def test_an_alternative_is_no_way_around_a_quota(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse(place, monkeypatch, "VcpuLimitExceeded", kind="t3.large")
+    answer = place.ensure("ada", instance_types=["t3a.large"])
+    assert answer["hosts"] == []
+
+
 def test_a_refused_launch_is_a_failure_of_each_student_with_its_remedy(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
