@@ -42,7 +42,7 @@ def teacher(user: User, course: Course, tmp_path_factory: pytest.TempPathFactory
     folder = tmp_path_factory.mktemp("class")
     (folder / "dstk.yml").write_text(CLASS.format(url=course.url))
     grace = User(folder, user.environment)
-    grace.dstk("up", "--yes")
+    grace.dstk("up", "--yes", timeout=1100)
     yield grace
     grace.dstk("destroy", "--yes")
 
