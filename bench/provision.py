@@ -184,4 +184,4 @@ if __name__ == "__main__":
         found.append(measure_size(number))
         sys.stdout.write(f"{render(found).splitlines()[-1]}\n")
         sys.stdout.flush()
-    ensure_section(RESULTS, "provision", about + render(found))
+        ensure_section(RESULTS, "provision", about + render(found))
