@@ -53,6 +53,8 @@ docker ps --all --quiet --filter label=dstk.student | xargs --no-run-if-empty do
 rm -rf /etc/dstk /srv/dstk /etc/docker/daemon.json
 gpasswd --delete "$1" docker >/dev/null 2>&1 || true
 systemctl restart docker
+# systemd counts restarts, and refuses a fourth within a minute
+systemctl reset-failed docker
 """
 
 
@@ -85,7 +87,10 @@ class Fleet:
         )
         command = ["ssh", "-i", str(self.key), *(part for option in options for part in ("-o", option))]
         command += [f"{USER}@{self.addresses[name]}", "sudo", "bash", "-s", *arguments]
-        return subprocess.run(command, input=script, text=True, capture_output=True, check=True).stdout  # noqa: S603
+        done = subprocess.run(command, input=script, text=True, capture_output=True, check=False)  # noqa: S603
+        if done.returncode:
+            raise SystemExit(f"{name}: the script ended with {done.returncode}: {done.stderr.strip()}")
+        return done.stdout
 
     def each(self, work: Callable[[str], object]) -> None:
         """Do something on all hosts at once."""
