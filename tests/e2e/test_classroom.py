@@ -53,7 +53,8 @@ def answers(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
 
 def in_home(teacher: User, student: str, line: str) -> str:
     """What a student does, or sees, in the own notebook."""
-    output: str = teacher.document("run", "--limit", student, "--", line)["answers"][0]["stdout"]
+    done = teacher.dstk("run", "--limit", student, "--json", "--", line)
+    output: str = json.loads(done.stdout)["answers"][0]["stdout"]
     return output
 
 
