@@ -6,7 +6,7 @@ import contextlib
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from dstk_runner.config import Config
 from dstk_runner.errors import DstkError
@@ -15,10 +15,8 @@ from dstk_runner.outcome import find_troubles, read_deployment, read_failures
 from dstk_runner.results import Check, Deployment, Failure, Logs, Plan, Receipt, Resource
 from dstk_runner.session import Request, add_to_run, call_roll_after, open_request, run_for
 
-if TYPE_CHECKING:
-    pass
-
 __all__ = [
+    "NO_CLASS",
     "deploy",
     "destroy",
     "doctor",
@@ -30,6 +28,9 @@ __all__ = [
     "read_logs",
     "status",
 ]
+
+#: What is destroyed is what carries the tag, whoever is in the roster, which may be lost or wrong by then.
+NO_CLASS: Mapping[str, Any] = {"roster": "", "students": []}
 
 
 def deploy(
@@ -119,7 +120,7 @@ def plan(config: Request = None, *, on_event: OnEvent | None = None, **overrides
 
 def find_deployed(config: Request = None, *, on_event: OnEvent | None = None, **overrides: Any) -> tuple[Resource, ...]:
     """Return what `destroy` would delete: all that carries the tag. Takes and raises what `deploy` does."""
-    with open_request(config, overrides, on_event) as wanted:
+    with open_request(config, {**NO_CLASS, **overrides}, on_event) as wanted:
         return _find(wanted)
 
 
@@ -135,7 +136,7 @@ def destroy(config: Request = None, *, on_event: OnEvent | None = None, **overri
     """Delete all that carries the deployment's tag, then look again. Takes and raises what `deploy` does."""
     from dstk_runner.state import forget_hosts, hold_lock, new_log
 
-    with open_request(config, overrides, on_event) as wanted, hold_lock(wanted, "destroy") as run:
+    with open_request(config, {**NO_CLASS, **overrides}, on_event) as wanted, hold_lock(wanted, "destroy") as run:
         before = _find(wanted)
         if not before:
             forget_hosts(wanted)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from typing import Annotated
 
 import typer
@@ -85,7 +86,7 @@ def status(
 @takes_request
 def destroy(request: Request, yes: Yes = False) -> None:
     """Delete all that carries the deployment's tag, and show the receipt."""
-    config = request.load()
+    config = replace(request, overrides={**request.overrides, **api.NO_CLASS}).load()
     if not yes:
         found = api.find_deployed(config)
         if found:

@@ -187,6 +187,11 @@ def test_destroying_nothing_runs_nothing(world: World) -> None:
     assert (api.destroy().ok, world.ran) == (True, [])
 
 
+def test_a_roster_that_is_lost_does_not_stand_in_the_way_of_destroying(world: World) -> None:
+    world.found = [(INSTANCE,), ()]
+    assert api.destroy({"roster": "lost.csv"}).gone == (INSTANCE,)
+
+
 def test_destroying_forgets_the_passwords(world: World, home: Path) -> None:
     passwords = home / ".local/share/dstk/dstk-ada/passwords"
     passwords.mkdir(parents=True)

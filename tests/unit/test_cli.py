@@ -211,6 +211,11 @@ def test_destroy_shows_what_it_would_delete_and_waits_for_a_yes(
     assert "vol-1" in capsys.readouterr().err
 
 
+def test_destroy_does_without_the_roster(monkeypatch: pytest.MonkeyPatch) -> None:
+    answer(monkeypatch, "destroy", Receipt(deployment="d", region="r", gone=(VOLUME,)))
+    assert cli.run(["destroy", "--yes", "--roster", "lost.csv"]) == 0
+
+
 def test_the_sandbox_costs_nothing_so_up_does_not_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch, "deploy", DEPLOYMENT)
     monkeypatch.setattr("sys.stdin", io.StringIO())
