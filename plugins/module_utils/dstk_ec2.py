@@ -75,7 +75,8 @@ def throttled(call: Callable[..., Any], *, attempts: int = 10, **arguments: Any)
 
 def error_code(error: Any) -> str:
     """Return AWS's code of an error, or nothing where AWS did not answer."""
-    return str(getattr(error, "response", {}).get("Error", {}).get("Code", ""))
+    # a connection that broke off has a response, which is None
+    return str((getattr(error, "response", None) or {}).get("Error", {}).get("Code", ""))
 
 
 def find_all(client: Any, operation: str, key: str, **arguments: Any) -> list[dict[str, Any]]:

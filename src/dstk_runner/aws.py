@@ -23,7 +23,8 @@ def make_client(service: str, region: str) -> Any:
 
 def find_code(error: Exception) -> str:
     """Return AWS's code of an error, or the name of the exception."""
-    response = getattr(error, "response", {})
+    # a connection that broke off has a response, which is None
+    response = getattr(error, "response", None) or {}
     return str(response.get("Error", {}).get("Code") or type(error).__name__)
 
 

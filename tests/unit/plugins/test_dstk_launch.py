@@ -5,7 +5,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, ConnectionClosedError
 
 from support.plugins import Load
 
@@ -199,6 +199,11 @@ def test_a_refusal_that_no_zone_would_change_is_told_at_once(launches: ModuleTyp
     ec2.refusals = ["UnauthorizedOperation"]
     assert launch(launches, ec2, 5) == ([], "UnauthorizedOperation")
     assert ec2.sizes == []
+
+
+def test_a_connection_that_broke_off_has_no_code(load: Load) -> None:
+    broken = ConnectionClosedError(endpoint_url="https://ec2.us-west-2.amazonaws.com")
+    assert load("module_utils/dstk_ec2").error_code(broken) == ""
 
 
 def test_throttling_is_waited_out(launches: ModuleType) -> None:
