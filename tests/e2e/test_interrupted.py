@@ -18,6 +18,7 @@ from support.user import Api, User
 OPTIONS = ("--sandbox", "--deployment", "cut")
 #: The calls that make something, in the order in which a first run makes them.
 MAKING = (
+    "ImportKeyPair",
     "CreateVpc",
     "CreateInternetGateway",
     "AttachInternetGateway",
@@ -25,11 +26,10 @@ MAKING = (
     "CreateRouteTable",
     "CreateSecurityGroup",
     "AuthorizeSecurityGroupIngress",
-    "ImportKeyPair",
     "RunInstances",
 )
 #: Tasks of the host's side before whose end the run is killed, by what their progress lines say.
-CONFIGURING = ("Docker Engine is installed", "image is pulled", "container runs")
+CONFIGURING = ("Docker Engine is installed", "image is pulled", "notebooks that waited for an image run")
 #: What one notebook needs, and no more; a subnet stands in each zone that offers the type.
 ONE_OF_EACH = {
     "instance": 1,
@@ -122,10 +122,14 @@ def task_begun(user: User, name: str) -> Callable[[], bool]:
 @pytest.mark.usefixtures("clean")
 def test_killed_at_every_stage_and_run_again_makes_one_of_each(user: User, api: Api) -> None:
     killed = []
+    user.dstk("sandbox", "status")
     for action in MAKING:
+        # the run waits here, so that it is killed with all made that comes before, and nothing that comes after
+        api.inject(action=action, fault="throttle", count=None)
         made = api.calls(action)
         if kill_when(user, lambda action=action, made=made: api.calls(action) > made):  # type: ignore[misc]
             killed.append(action)
+        api.clear_faults()
     for name in CONFIGURING:
         if kill_when(user, task_begun(user, name)):
             killed.append(name)

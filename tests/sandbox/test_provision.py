@@ -41,9 +41,11 @@ STAGES = (
     "ImportKeyPair",
     "CreateVpc",
     "CreateInternetGateway",
+    "AttachInternetGateway",
     "CreateSubnet",
     "CreateRouteTable",
     "CreateSecurityGroup",
+    "AuthorizeSecurityGroupIngress",
     "RunInstances",
 )
 
@@ -51,6 +53,8 @@ STAGES = (
 def test_a_run_that_is_killed_at_every_stage_ends_with_one_of_each(place: Place) -> None:
     place.ensure("destroy")
     for stage in STAGES:
+        # the run waits here, so that it is killed with all made that comes before, and nothing that comes after
+        place.inject(stage, "throttle", count=None)
         before = place.calls(stage)
         process = place.start("provision")
         while place.calls(stage) == before:
@@ -58,6 +62,7 @@ def test_a_run_that_is_killed_at_every_stage_ends_with_one_of_each(place: Place)
             time.sleep(0.02)
         os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
+        sandbox.clear_faults(directory=place.folder)
     place.ensure("provision")
     assert place.count() == ONE_OF_EACH
 
