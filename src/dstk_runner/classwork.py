@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
-from dstk_runner.results import Failure, Json
+from dstk_runner.results import Failure, Json, open_document
 
 __all__ = ["Archive", "Classwork", "Collected", "Output", "Pulled", "Sent", "read_answer"]
 
@@ -109,9 +109,7 @@ class Classwork(Generic[A]):
     def to_json(self) -> Json:
         """Return the document of the command with `--json`."""
         return {
-            "deployment": self.deployment,
-            "region": self.region,
-            "ok": self.ok,
+            **open_document(self),
             "answers": [_plain(asdict(answer)) for answer in self.answers],
             "failures": [failure.to_json() for failure in self.failures],
         }

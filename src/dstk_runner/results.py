@@ -5,11 +5,43 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-__all__ = ["Change", "Check", "Deployment", "Failure", "Logs", "Notebook", "Plan", "Receipt", "Resource"]
+__all__ = [
+    "Change",
+    "Check",
+    "Deployment",
+    "Failure",
+    "Logs",
+    "Notebook",
+    "Plan",
+    "Receipt",
+    "Resource",
+    "open_document",
+]
 
 Json = dict[str, Any]
+
+
+class Result(Protocol):
+    """What every result of a deployment tells."""
+
+    @property
+    def deployment(self) -> str:
+        """Its name."""
+
+    @property
+    def region(self) -> str:
+        """Where it is."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether all went well."""
+
+
+def open_document(result: Result) -> Json:
+    """Return the head that the documents of all commands have in common."""
+    return {"deployment": result.deployment, "region": result.region, "ok": result.ok}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,9 +126,7 @@ class Deployment:
     def to_json(self) -> Json:
         """Return the document of `dstk up --json` and `dstk status --json`."""
         return {
-            "deployment": self.deployment,
-            "region": self.region,
-            "ok": self.ok,
+            **open_document(self),
             "notebooks": [notebook.to_json() for notebook in self.notebooks],
             "failures": [failure.to_json() for failure in self.failures],
             "gone": [{"student": student, "instance_id": host} for student, host in self.gone.items()],
@@ -155,9 +185,7 @@ class Receipt:
         """Return the document of `dstk destroy --json`: every resource, with `gone` true or false."""
         rows = [(resource, True) for resource in self.gone] + [(resource, False) for resource in self.left]
         return {
-            "deployment": self.deployment,
-            "region": self.region,
-            "ok": self.ok,
+            **open_document(self),
             "resources": [{**resource.to_json(), "gone": gone} for resource, gone in rows],
             "failures": [failure.to_json() for failure in self.failures],
         }
@@ -210,9 +238,7 @@ class Plan:
     def to_json(self) -> Json:
         """Return the document of `dstk plan --json`."""
         return {
-            "deployment": self.deployment,
-            "region": self.region,
-            "ok": self.ok,
+            **open_document(self),
             "changes": [asdict(change) for change in self.changes],
             "existing": [resource.to_json() for resource in self.existing],
             "image": dict(self.image),
@@ -242,9 +268,7 @@ class Logs:
     def to_json(self) -> Json:
         """Return the document of `dstk logs --json`."""
         return {
-            "deployment": self.deployment,
-            "region": self.region,
-            "ok": self.ok,
+            **open_document(self),
             "hosts": {host: {name: list(lines) for name, lines in logs.items()} for host, logs in self.hosts.items()},
             "runs": [str(path) for path in self.runs],
             "failures": [failure.to_json() for failure in self.failures],

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dstk_runner.config import Config, Source, load_config
-from dstk_runner.results import Deployment, Failure
+from dstk_runner.results import Deployment, Failure, open_document
 
 __all__ = ["Handouts", "write_handouts", "write_overview"]
 
@@ -30,9 +30,7 @@ class Handouts:
     def to_json(self) -> dict[str, Any]:
         """Return the document of `dstk handouts --json`."""
         return {
-            "deployment": self.deployment,
-            "region": self.region,
-            "ok": self.ok,
+            **open_document(self),
             "files": [str(path) for path in self.files],
             "failures": [failure.to_json() for failure in self.failures],
         }

@@ -260,12 +260,12 @@ def test_a_stream_without_end_is_cut(
 
 def test_a_whole_home_is_gathered_without_its_caches(run: Runner, notebooks: Notebooks) -> None:
     books = notebooks.add("ada")
-    for name in (".cache", "work/__pycache__", "work/src"):
+    for name in (".cache", "code/__pycache__", "code/src"):
         (notebooks.home("ada") / name).mkdir(parents=True)
         (notebooks.home("ada") / name / "file").write_text("1\n")
     result = run("gather", notebooks=books, path=".", known={}, excluded=[".cache", "__pycache__"])
     files = {name for name, entry in unpack(result, "ada").items() if entry.isreg()}
-    assert files == {"ada/work/src/file"}
+    assert files == {"ada/code/src/file"}
 
 
 def test_only_the_login_user_reads_what_was_gathered(run: Runner, notebooks: Notebooks) -> None:
