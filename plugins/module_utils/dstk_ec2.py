@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -26,7 +27,7 @@ CHUNK = 100
 
 
 class Pace:
-    """Keeps the calls of one action under the bucket that AWS has for it."""
+    """Keeps the calls of one action under the bucket that AWS has for it; threads may share it."""
 
     def __init__(self, burst: float, per_second: float) -> None:
         """Take how many calls may come at once, and how many a second after that."""
@@ -34,17 +35,16 @@ class Pace:
         self._per_second = per_second
         self._level = burst
         self._then = time.monotonic()
+        self._turn = threading.Lock()
 
     def wait(self) -> None:
         """Return when the next call may go out."""
-        while True:
+        with self._turn:  # held while asleep: who comes later goes later
             now = time.monotonic()
-            self._level = min(self._burst, self._level + (now - self._then) * self._per_second)
+            self._level = min(self._burst, self._level + (now - self._then) * self._per_second) - 1
             self._then = now
-            if self._level >= 1:
-                self._level -= 1
-                return
-            time.sleep((1 - self._level) / self._per_second)
+            if self._level < 0:
+                time.sleep(-self._level / self._per_second)
 
 
 def ec2_client(module: Any, *, attempts: int = 3) -> Any:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -26,6 +27,8 @@ from ansible.module_utils.dstk_launch import ENDED, LIVE, find_instances, state_
 
 TAG_AGAIN_SECONDS = 10
 """A tag that is not to be seen after so long is set again."""
+TAGS_AT_ONCE = 8
+"""Calls under way at a time: each takes AWS a while, and a class has a call an instance."""
 NOT_VISIBLE_YET = "InvalidInstanceID.NotFound"
 
 
@@ -61,13 +64,18 @@ class Fleet:
             else:
                 return
 
-    def _try_tags(self, instance_id: str, tags: Mapping[str, str]) -> dict[str, Explanation]:
-        """Tag an instance; answer why that is refused, by instance."""
+    def tag_all(self, wanted: Mapping[str, Mapping[str, str]]) -> dict[str, Explanation]:
+        """Tag instances, several at a time; answer why that is refused, by instance."""
+        with ThreadPoolExecutor(TAGS_AT_ONCE) as pool:
+            reasons = pool.map(lambda item: self._try_tags(*item), wanted.items())
+            return {key: reason for key, reason in zip(wanted, reasons, strict=True) if reason}
+
+    def _try_tags(self, instance_id: str, tags: Mapping[str, str]) -> Explanation | None:
         try:
             self.tag(instance_id, tags)
         except ClientError as error:
-            return {instance_id: explain_error(error)}
-        return {}
+            return explain_error(error)
+        return None
 
     def untag(self, instance_id: str, keys: Iterable[str]) -> None:
         """Take tags from an instance, whatever their values."""
@@ -105,6 +113,7 @@ class Fleet:
         tagged: dict[str, float] = {}
         failed: dict[str, Explanation] = {}
         while True:
+            asked = time.monotonic()
             seen = {item["InstanceId"]: item for item in self.find() if item["InstanceId"] in wanted}
             failed.update({key: _why_ended(item) for key, item in seen.items() if state_of(item) in ENDED})
             waiting = [key for key in wanted if key not in failed and not _is_ready(seen.get(key), wanted[key])]
@@ -112,13 +121,16 @@ class Fleet:
                 return seen, failed
             if time.monotonic() >= deadline:
                 return seen, failed | {key: _why_late(key, seen.get(key), timeout) for key in waiting}
-            for key in waiting:
-                due = time.monotonic() - tagged.get(key, -TAG_AGAIN_SECONDS) >= TAG_AGAIN_SECONDS
-                if due and not _bears(seen.get(key), wanted[key]):
-                    failed.update(self._try_tags(key, wanted[key]))
-                    tagged[key] = time.monotonic()
+            due = {
+                key: wanted[key]
+                for key in waiting
+                if time.monotonic() - tagged.get(key, -TAG_AGAIN_SECONDS) >= TAG_AGAIN_SECONDS
+                and not _bears(seen.get(key), wanted[key])
+            }
+            failed.update(self.tag_all(due))
+            tagged.update(dict.fromkeys(due, time.monotonic()))
             failed.update(self.start([key for key in waiting if key in seen and state_of(seen[key]) == "stopped"]))
-            time.sleep(1)
+            time.sleep(max(0.0, asked + 1 - time.monotonic()))
 
     def end(self, instance_ids: Sequence[str] | None = None, *, timeout: float) -> list[str]:
         """Terminate instances, all of the deployment if none are named, wait until they are gone, and answer them."""

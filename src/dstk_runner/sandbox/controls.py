@@ -1,4 +1,4 @@
-"""The sandbox's own addresses beside AWS's: /_dstk/status, faults, quotas, calls and address."""
+"""The sandbox's own addresses beside AWS's: /_dstk/status, faults, delay, quotas, calls and address."""
 
 from __future__ import annotations
 
@@ -32,6 +32,8 @@ def control(front: Front, state: SandboxState) -> WSGIApplication:
         ("GET", "faults"): lambda _: _as_json([asdict(fault) for fault in front.faults.find_waiting()]),
         ("POST", "faults"): lambda request: _add_fault(front, request),
         ("DELETE", "faults"): lambda _: _done(front.faults.clear),
+        ("GET", "delay"): lambda _: _as_json({"seconds": front.delay}),
+        ("POST", "delay"): lambda request: _ensure_delay(front, request),
         ("GET", "quotas"): lambda _: _as_json({quota.code: quotas.find_quota(quota.code) for quota in quotas.QUOTAS}),
         ("POST", "quotas"): _ensure_quotas,
     }
@@ -48,7 +50,7 @@ def control(front: Front, state: SandboxState) -> WSGIApplication:
         else:
             try:
                 response = handler(request)
-            except (ValueError, TypeError, AttributeError, Refusal) as error:
+            except (ValueError, TypeError, AttributeError, KeyError, Refusal) as error:
                 response = _as_json({"error": str(error)}, status=400)
         return response(environ, start_response)
 
@@ -67,6 +69,14 @@ def _describe(front: Front, state: SandboxState) -> dict[str, Any]:
 def _add_fault(front: Front, request: Request) -> Response:
     front.faults.add(parse_fault(json.loads(request.get_data())))
     return _as_json({}, status=201)
+
+
+def _ensure_delay(front: Front, request: Request) -> Response:
+    seconds = float(json.loads(request.get_data())["seconds"])
+    if not 0 <= seconds <= 60:
+        raise ValueError(f"a delay is 0 to 60 seconds, not {seconds}")
+    front.delay = seconds
+    return _as_json({})
 
 
 def _ensure_quotas(request: Request) -> Response:

@@ -6,6 +6,7 @@ import json
 import logging
 import socket
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
@@ -61,6 +62,8 @@ class Front:
         #: Held while moto works: what is checked then is still true when it is done. The reconciler takes it too.
         self.lock = threading.RLock()
         self.faults = Faults()
+        #: Seconds that pass before any call is answered, as they do on the way to a region and back.
+        self.delay = 0.0
         self.calls = Calls()
         self._buckets = Buckets()
         self._tokens = ClientTokens()
@@ -81,6 +84,7 @@ class Front:
 
     def _answer(self, call: Call, environ: WSGIEnvironment) -> Response:
         self.calls.add(call.action)
+        time.sleep(self.delay)
         admission.check_region(call)
         zone = self._find_zone(call)
         fault = self.faults.take(call, zone)

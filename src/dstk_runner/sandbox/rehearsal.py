@@ -40,6 +40,11 @@ def clear_faults(*, directory: str | os.PathLike[str] | None = None) -> None:
     ask("DELETE", "faults", directory=directory)
 
 
+def ensure_delay(seconds: float, *, directory: str | os.PathLike[str] | None = None) -> None:
+    """Let this time pass before each answer of the API, as it does on the way to a region and back; 0 is none."""
+    ask("POST", "delay", {"seconds": seconds}, directory=directory)
+
+
 def find_calls(*, directory: str | os.PathLike[str] | None = None) -> dict[str, int]:
     """Return how often each action was called since the sandbox was started."""
     calls = ask("GET", "calls", directory=directory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -99,6 +100,23 @@ def test_a_client_that_tries_again_after_a_lost_reply_has_one_instance(aws: Aws,
 def test_a_fault_that_does_not_exist_is_refused(server: object, folder: Path) -> None:
     with pytest.raises(sandbox.SandboxError, match="reply-lost"):
         sandbox.inject("RunInstances", "earthquake", directory=folder)
+
+
+def test_a_delay_comes_before_every_answer_until_it_is_taken_away(aws: Aws, folder: Path) -> None:
+    sandbox.ensure_delay(0.5, directory=folder)
+    try:
+        started = time.monotonic()
+        aws.ec2.describe_subnets()
+        assert time.monotonic() - started >= 0.5
+    finally:
+        sandbox.ensure_delay(0, directory=folder)
+    assert sandbox.rehearsal.ask("GET", "delay", directory=folder) == {"seconds": 0}
+
+
+@pytest.mark.parametrize("seconds", [-1, 61])
+def test_a_delay_that_nobody_would_wait_for_is_refused(server: object, folder: Path, seconds: float) -> None:
+    with pytest.raises(sandbox.SandboxError, match="0 to 60 seconds"):
+        sandbox.ensure_delay(seconds, directory=folder)
 
 
 def test_calls_are_counted(aws: Aws, folder: Path) -> None:
