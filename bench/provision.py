@@ -34,8 +34,8 @@ is the most that the process tree had at a time. The machine's load was {load:.1
 
 The sandbox answers within milliseconds; where a round trip is named, it waits that long before each answer, as a region
 on the other side of a country does. Goals, at 100 students: 2 times the plain script, a second run in 0.25 of the
-first; at 300: less than 1024 MiB. About 2 of dstk's seconds pass before Ansible's first task, inventory included, and each of
-the two modules that ask AWS takes about 1 to start: what is not work, a second run costs again.
+first; at 300: less than 1024 MiB. About 2 of dstk's seconds pass before Ansible's first task, inventory included, and
+each of the two modules that ask AWS takes about 1 to start: what is not work, a second run costs again.
 
 """
 SIZES = (1, 10, 30, 100, 300)
@@ -157,10 +157,11 @@ def render(lines: list[Line]) -> str:
     ]
     for line in lines:
         plain, first, second = line.plain, line.first, line.second
+        memory = max(first.memory, second.memory)
         rows.append(
             f"| {line.size} | {line.delay * 1000:.0f} ms | {plain.seconds:.1f} s | {first.seconds / plain.seconds:.1f} "
             f"| {first.cpu:.1f} s | {plain.calls} | {first.calls} | {second.seconds / first.seconds:.2f} "
-            f"| {second.calls} | {line.destroy.seconds / plain.seconds:.1f} | {max(first.memory, second.memory):.0f} MiB |"
+            f"| {second.calls} | {line.destroy.seconds / plain.seconds:.1f} | {memory:.0f} MiB |"
         )
     return "\n".join(rows)
 
