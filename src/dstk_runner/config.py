@@ -40,6 +40,8 @@ class Config:
     notebook_cpus: str | float
     instance_types: tuple[str, ...]
     allowed_cidrs: tuple[str, ...]
+    allow_wide_cidrs: bool
+    access: str
     address_service: str
     vpc_id: str
     vpc_cidr: str
@@ -47,6 +49,16 @@ class Config:
     docker_source: str
     notebook_image: str
     notebook_port: int
+    tls: str
+    domain: str
+    acme_server: str
+    acme_email: str
+    acme_root: str
+    caddy_source: str
+    session_hours: int
+    terminals: bool
+    sudo: bool
+    home_size: str | int
     swap_size: str | int
     extra_packages: Mapping[str, list[str]]
     course_repo: str

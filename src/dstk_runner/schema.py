@@ -180,6 +180,17 @@ _Branch = Annotated[
         r"((?![-/.])(?!.*(\.\.|//|@\{))[\w./-]+(?<![/.]))?", "{value} is not the name of a branch", "such as main"
     ),
 ]
+_Domain = Annotated[
+    str,
+    _matches(
+        r"((?=.{1,200}$)([a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?\.)+[a-z][a-z0-9-]{0,61}[a-z0-9])?",
+        "{value} is not the name of a domain",
+        "lower case, such as class.example.edu",
+    ),
+]
+_Email = Annotated[
+    str, _matches(r"([^@\s]+@[^@\s]+\.[^@\s]+)?", "{value} is not an e-mail address", "such as ada@example.edu")
+]
 _Inner = Annotated[str, AfterValidator(_check_inner_path)]
 _Path = Annotated[str, _matches(r"(?s).*\S.*", "the path is empty", "write auto or a path")]
 
@@ -206,6 +217,8 @@ class _Request(BaseModel):
     notebook_cpus: Annotated[object, _check_number(least=0.1, most=448, whole=False, unit="", such="0.5")] = "auto"
     instance_types: list[_InstanceType] = []
     allowed_cidrs: Annotated[list[Annotated[str, AfterValidator(_check_cidr)]], AfterValidator(_check_cidrs)] = ["auto"]
+    allow_wide_cidrs: bool = False
+    access: Literal["ssh", "ssm"] = "ssh"
     address_service: _Url = "https://example.org"
     vpc_id: _Vpc | None = None
     vpc_cidr: Annotated[str, AfterValidator(_check_vpc_cidr)] = "10.77.0.0/16"
@@ -213,6 +226,17 @@ class _Request(BaseModel):
     docker_source: Literal["auto", "docker", "distribution"] = "auto"
     notebook_image: _Image = "image"
     notebook_port: Annotated[int, Field(ge=1, le=65535), AfterValidator(_check_port)] = 8888
+    tls: Literal["auto", "private"] = "auto"
+    domain: _Domain = ""
+    acme_server: _Url = "https://example.org"
+    acme_email: _Email = ""
+    acme_root: str = ""
+    caddy_source: Literal["auto", "caddy", "distribution"] = "auto"
+    # Jupyter takes days and fractions of them; a session of more than a week is no session
+    session_hours: Annotated[int, Field(ge=1, le=168)] = 12
+    terminals: bool = False
+    sudo: bool = False
+    home_size: Annotated[object, _check_number(least=1, most=16384, whole=True, unit=" GB", such="10")] = "auto"
     swap_size: Annotated[object, AfterValidator(_check_swap)] = "auto"
     extra_packages: Annotated[dict[str, list[str]], AfterValidator(_check_packages)] = {}
     course_repo: Annotated[str, AfterValidator(_check_url)] = ""
