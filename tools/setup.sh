@@ -10,7 +10,7 @@ UV_VERSION=0.13.9
 case $purpose in
   demo) groups=(--no-dev) packages=(openssh-client) ;;
   check) groups=(--group dev) packages=(openssh-client git) ;;
-  test) groups=(--group dev) packages=(openssh-client git curl libatomic1) ;;
+  test) groups=(--group dev) packages=(openssh-client git curl libatomic1 libnss3-tools nmap pebble) ;;
   *) echo "setup: there is no purpose '$purpose': demo, check or test" >&2; exit 2 ;;
 esac
 stamp=.venv/.ready-$purpose
