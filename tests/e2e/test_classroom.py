@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from support.classroom import on_host
 from support.course import Course, serve_course
 from support.environment import BIN, ROOT
 from support.user import Api, User
@@ -22,6 +23,7 @@ students: [ada, ben]
 placement: shared
 students_per_host: 2
 course_repo: {url}
+extra_packages: {{pip: [humanize], apt: [tree]}}
 """
 BOTH = {"ada", "ben"}
 
@@ -56,6 +58,18 @@ def in_home(teacher: User, student: str, line: str) -> str:
     done = teacher.dstk("run", "--limit", student, "--json", "--", line)
     output: str = json.loads(done.stdout)["answers"][0]["stdout"]
     return output
+
+
+def test_more_packages_are_in_every_notebook(teacher: User) -> None:
+    line = "tree --version >/dev/null && python -c 'import humanize; print(humanize.intcomma(1000))'"
+    done = answers(teacher.document("run", "--", line))
+    assert {name: row["stdout"] for name, row in done.items()} == dict.fromkeys(BOTH, "1,000\n")
+
+
+def test_more_packages_are_added_to_the_image_once_a_host(teacher: User) -> None:
+    (host,) = {book["instance_id"] for book in teacher.document("status")["notebooks"]}
+    images = on_host(host, "docker", "images", "--quiet", "dstk/notebook").stdout.split()
+    assert len(images) == 1
 
 
 def test_what_is_sent_is_in_every_home_and_an_edit_stays(teacher: User) -> None:
