@@ -44,6 +44,7 @@ def dstk_host_notebooks(
     shared: bool,
     memory: object = "auto",
     cpus: object = "auto",
+    domain: str = "",
 ) -> list[dict[str, Any]]:
     """Answer the notebooks of a host that this run serves, as the role jupyter_container takes them.
 
@@ -58,6 +59,7 @@ def dstk_host_notebooks(
         shared: whether several sit on one host; on a host of one's own, auto is no limit.
         memory: MB, or ``auto``.
         cpus: processors, or ``auto``.
+        domain: of the notebooks' names; where it is empty, they have none.
     """
     names, rows, notebooks = parse_limit(limit), list(members), []
     for seat in seats:
@@ -68,13 +70,29 @@ def dstk_host_notebooks(
             {
                 "student": seat["student"],
                 "seat": int(seat["seat"]),
-                "port": int(port) + int(seat["seat"]) - 1,
+                **find_place(seat, port=port, domain=domain),
                 "image": row.get("image") or image,
                 "memory": int(_limit(memory, NOTEBOOK_MEMORY if shared else 0)),
                 "cpus": float(_limit(cpus, NOTEBOOK_CPUS if shared else 0)),
             }
         )
     return notebooks
+
+
+def find_place(seat: Mapping[str, Any], *, port: int, domain: str) -> dict[str, Any]:
+    """Answer the port of a seat behind the host's proxy, and the name it is reached by, empty where it has none."""
+    return {"port": int(port) + int(seat["seat"]) - 1, "name": f"{seat['student']}.{domain}" if domain else ""}
+
+
+def dstk_host_sites(seats: Iterable[Mapping[str, Any]], *, port: int, domain: str = "") -> list[dict[str, Any]]:
+    """Answer all notebooks of a host as the role reverse_proxy takes them, also those that this run leaves alone.
+
+    Args:
+        seats: the host's, with student and seat.
+        port: the port of seat 1.
+        domain: of the notebooks' names; where it is empty, they have none.
+    """
+    return [{"student": seat["student"], **find_place(seat, port=port, domain=domain)} for seat in seats]
 
 
 def _limit(wanted: object, auto: int) -> float:
@@ -96,5 +114,6 @@ class FilterModule:
         return {
             "dstk_gone": dstk_gone,
             "dstk_host_notebooks": dstk_host_notebooks,
+            "dstk_host_sites": dstk_host_sites,
             "dstk_limit_pattern": dstk_limit_pattern,
         }
