@@ -63,13 +63,6 @@ def _bad_network(choice: str, text: str, error: ValueError) -> str:
     return f"{error}\nFix: write `allowed_cidrs` as networks, such as 203.0.113.7/32, or `auto`"
 
 
-def dstk_seat_ports(first: int, placement: str) -> str:
-    """Answer the ports of a host's seats, as a security group's rule wants them: one, or a range from the first on."""
-    if placement == _seats.DEDICATED:
-        return str(first)
-    return f"{first}-{int(first) + _seats.MOST_SEATS - 1}"
-
-
 def dstk_seats(tags: dict[str, str]) -> list[dict]:
     """Answer student, seat and identity of each seat that a host's tags name, by number."""
     return [dataclasses.asdict(seat) for seat in _seats.find_seats(tags)]
@@ -84,7 +77,6 @@ class FilterModule:
             "dstk_aws_error": dstk_aws_error,
             "dstk_cidrs": dstk_cidrs,
             "dstk_names": dstk_names,
-            "dstk_seat_ports": dstk_seat_ports,
             "dstk_seats": dstk_seats,
             "dstk_ssh_key_path": dstk_ssh_key_path,
         }

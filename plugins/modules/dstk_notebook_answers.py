@@ -12,9 +12,16 @@ description:
   - Asks from the controller, where the user is, all addresses at once; the work is that of the action of this name.
 options:
   urls:
-    description: The addresses by student, without C(/lab).
+    description: The URLs by student, without C(/lab).
     type: dict
     required: true
+  address:
+    description: Where the host is reached, whatever name the URLs bear.
+    type: str
+    required: true
+  authorities:
+    description: A file of authorities, in PEM, that are trusted beside those of this machine. It need not be there.
+    type: path
   timeout:
     description: Seconds to wait for those that do not answer; each is asked at least once.
     type: int
@@ -24,7 +31,8 @@ options:
 EXAMPLES = """
 - name: JupyterLab answers
   dstk_notebook_answers:
-    urls: {ada: "http://203.0.113.7:8888"}
+    urls: {ada: "https://203.0.113.7/ada"}
+    address: 203.0.113.7
     timeout: 300
 """
 
@@ -32,5 +40,9 @@ RETURN = """
 answered:
   description: The students whose JupyterLab answers.
   type: list
+  returned: always
+troubles:
+  description: Why the others do not, by student.
+  type: dict
   returned: always
 """

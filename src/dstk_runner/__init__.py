@@ -16,7 +16,7 @@ from dstk_runner.config import Config, load_config
 from dstk_runner.errors import ConfigError, DstkError, Interrupted, Mistake
 from dstk_runner.events import Event
 from dstk_runner.handouts import Handouts, write_handouts, write_overview
-from dstk_runner.results import Check, Deployment, Failure, Notebook, Plan, Receipt, Resource
+from dstk_runner.results import Check, Deployment, Failure, Notebook, Plan, Receipt, Resource, Tls
 
 __all__ = [
     "Check",
@@ -34,6 +34,7 @@ __all__ = [
     "Plan",
     "Receipt",
     "Resource",
+    "Tls",
     "__version__",
     "collect",
     "deploy",

@@ -182,9 +182,9 @@ def _find_conflicts(values: Mapping[str, Any]) -> list[Mistake]:
     """Find values that are good by themselves and not together: a shared host has a port a seat."""
     first = values["notebook_port"]
     last = first + load_seats().MOST_SEATS - 1
-    if values["placement"] != "shared" or (last <= 65535 and not first <= 22 <= last):
+    if values["placement"] != "shared" or (last <= 65535 and not {22, 80, 443} & set(range(first, last + 1))):
         return []
-    message = f"seats would have the ports {first} to {last}, and 22 is SSH's, 65535 the last"
+    message = f"seats would have the ports {first} to {last}, 22 is SSH's, 80 and 443 the proxy's, and 65535 the last"
     return [Mistake("", "notebook_port", message, "such as 8888")]
 
 

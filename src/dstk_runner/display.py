@@ -11,7 +11,7 @@ from rich.text import Text
 
 from dstk_runner.config import Config
 from dstk_runner.errors import DstkError
-from dstk_runner.results import Check, Deployment, Failure, Logs, Plan, Receipt, Resource
+from dstk_runner.results import Check, Deployment, Failure, Logs, Plan, Receipt, Resource, Tls
 
 __all__ = [
     "render_checks",
@@ -70,12 +70,27 @@ def render_deployment(deployment: Deployment) -> RenderableType:
         state = Text(notebook.state, style=_STATES.get(notebook.state, "red"))
         table.add_row(notebook.student, notebook.url, notebook.password or "?", state)
     parts: list[RenderableType] = [table]
+    if deployment.tls:
+        parts += _render_tls(deployment.tls)
     if deployment.pruned:
         parts.append(Text("Removed, with what each had made archived here:", style="bold"))
         parts += [Text(f"  {student}: {path}") for student, path in deployment.pruned.items()]
     if deployment.gone:
         parts.append(render_gone(deployment.gone))
     return Group(*parts)
+
+
+def _render_tls(tls: Tls) -> Iterable[RenderableType]:
+    """Say what browsers have to trust, where they do not by themselves."""
+    if tls.mode == "acme":
+        return
+    yield Text("Certificates of the deployment's own authority, which browsers have to trust once:", style="bold")
+    if tls.ca_file:
+        yield Text(f"  {tls.ca_file}", overflow="fold", no_wrap=True)
+        yield Text(f"  SHA-256 {tls.sha256}", overflow="fold", no_wrap=True)
+        yield Text("  `dstk handouts` puts it beside the students' pages, with the steps for each system.")
+    if tls.reason:
+        yield Text(f"  Why none of a public authority: {tls.reason}")
 
 
 def render_gone(gone: Mapping[str, str]) -> RenderableType:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from dstk_runner.config import Config
 from dstk_runner.recorder import SUMMARIES
-from dstk_runner.results import Deployment, Failure, Notebook
+from dstk_runner.results import Deployment, Failure, Notebook, Tls
 from dstk_runner.roll import Roll
-from dstk_runner.state import read_password
+from dstk_runner.state import find_authorities, read_password
 
 if TYPE_CHECKING:
     from dstk_runner.playbooks import PlaybookResult
 
-__all__ = ["find_missing", "find_troubles", "read_deployment", "read_failures"]
+__all__ = ["find_missing", "find_troubles", "read_deployment", "read_failures", "read_tls"]
 
 _FIELDS = frozenset(item.name for item in fields(Notebook)) - {"password"}
 
@@ -48,9 +48,23 @@ def read_deployment(config: Config, result: PlaybookResult, roll: Roll, log: Pat
         failures=tuple(sorted(failures, key=lambda failure: roll.find_place(failure.student))),
         gone=dict(sorted(roll.gone.items())),
         logins={row["identity"]: login for row, login in zip(config.members, roll.students, strict=True)},
+        tls=read_tls(config, result.stats.get("dstk_tls", {})),
         changed=len(result.changes),
         log=log,
     )
+
+
+def read_tls(config: Config, told: Mapping[str, Mapping[str, str]]) -> Tls | None:
+    """Return whose certificates a deployment has, by what its hosts told; None where none of them did."""
+    if not told:
+        return None
+    private = [row for row in told.values() if row["mode"] != "acme"]
+    if not private:
+        return Tls(mode="acme")
+    reasons = dict.fromkeys(row["reason"] for row in private if row["reason"])
+    found = find_authorities(config)
+    file, digest = found if found else (None, None)
+    return Tls(mode="private", ca_file=file, sha256=digest, reason="; ".join(reasons))
 
 
 def read_failures(config: Config, result: PlaybookResult, roll: Roll, log: Path) -> tuple[Failure, ...]:

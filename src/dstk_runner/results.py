@@ -17,6 +17,7 @@ __all__ = [
     "Plan",
     "Receipt",
     "Resource",
+    "Tls",
     "open_document",
 ]
 
@@ -89,12 +90,31 @@ class Failure:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Tls:
+    """Whose certificates the notebooks have: of a public authority (`acme`), or of the deployment's own (`private`).
+
+    One host that has a private one makes it private. `ca_file` is then what clients have to trust, `sha256` the sum of
+    that file, and `reason` says why there is no other certificate.
+    """
+
+    mode: Literal["acme", "private"]
+    ca_file: Path | None = None
+    sha256: str | None = None
+    reason: str = ""
+
+    def to_json(self) -> Json:
+        """Return it as the document has it."""
+        return {**asdict(self), "ca_file": str(self.ca_file) if self.ca_file else None}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Deployment:
     """What `deploy` and `status` found in the end: `deployment["student01"]` is a notebook, and a loop goes over all.
 
     Notebooks and failures come in the order of the roster. `gone` are students who have a seat and are no longer in
     the roster, with the instance on which they sit. `logins` has the login of each of the class by `identity`: that of
-    the seat, which outlives a roster that was sorted anew. `changed` counts the tasks that changed something.
+    the seat, which outlives a roster that was sorted anew. `tls` is None where no host told of it. `changed` counts the
+    tasks that changed something.
     """
 
     deployment: str
@@ -104,6 +124,7 @@ class Deployment:
     gone: Mapping[str, str] = field(default_factory=dict)
     pruned: Mapping[str, Path] = field(default_factory=dict)
     logins: Mapping[str, str] = field(default_factory=dict, repr=False)
+    tls: Tls | None = None
     changed: int = 0
     log: Path | None = None
 
@@ -131,6 +152,7 @@ class Deployment:
             "failures": [failure.to_json() for failure in self.failures],
             "gone": [{"student": student, "instance_id": host} for student, host in self.gone.items()],
             "pruned": [{"student": student, "archive": str(path)} for student, path in self.pruned.items()],
+            "tls": self.tls.to_json() if self.tls else None,
         }
 
 

@@ -70,8 +70,9 @@ def _check_vpc_cidr(value: str) -> str:
 
 
 def _check_port(value: int) -> int:
-    if value == 22:
-        raise _wrong("port 22 is taken by SSH", "choose another, such as 8888")
+    if value in (22, 80, 443):
+        owner = "SSH" if value == 22 else "the proxy"
+        raise _wrong(f"port {value} is taken by {owner}", "choose another, such as 8888")
     return value
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
 import uuid
@@ -15,7 +16,7 @@ from dstk_runner.config import Config
 from dstk_runner.errors import BusyError, ConfigError, Mistake
 from dstk_runner.processes import end_processes
 
-__all__ = ["ensure_folder", "find_logs", "forget_hosts", "hold_lock", "new_log", "read_password"]
+__all__ = ["ensure_folder", "find_authorities", "find_logs", "forget_hosts", "hold_lock", "new_log", "read_password"]
 
 _KEPT_LOGS = 100
 
@@ -94,8 +95,20 @@ def read_password(path: str | os.PathLike[str]) -> str:
         return ""
 
 
+def find_authorities(config: Config) -> tuple[Path, str] | None:
+    """Return the file of the deployment's own certificate authorities and its SHA-256; None where there is none."""
+    path = config.folder / "tls" / "ca.pem"
+    try:
+        return path, hashlib.sha256(path.read_bytes()).hexdigest()
+    except OSError:
+        return None
+
+
 def forget_hosts(config: Config) -> None:
-    """Remove what is known about hosts that are no more: passwords and host keys. Logs stay."""
+    """Remove what is known about hosts that are no more: passwords and host keys.
+
+    Logs stay, and so does the certificate authority: who trusts it need not do so again for the next hosts.
+    """
     for password in (config.folder / "passwords").glob("*"):
         password.unlink(missing_ok=True)
     for name in ("known_hosts", "known_hosts.old"):

@@ -85,7 +85,7 @@ def test_a_deployment_holds_the_notebooks_with_their_passwords(world: World, hom
 def test_the_document_has_the_keys_of_the_design_in_their_order(world: World, home: Path) -> None:
     world.result = PlaybookResult(rc=2, stats=published(home, "ada"), failures=(Failure(message="no", host="i-1"),))
     document = api.deploy().to_json()
-    assert list(document) == ["deployment", "region", "ok", "notebooks", "failures", "gone", "pruned"]
+    assert list(document) == ["deployment", "region", "ok", "notebooks", "failures", "gone", "pruned", "tls"]
     assert list(document["notebooks"][0]) == [
         *("student", "url", "password", "instance_id", "address", "state", "container"),
         *("seat", "image", "last_activity", "memory_used", "memory_limit", "disk_used", "disk_free"),

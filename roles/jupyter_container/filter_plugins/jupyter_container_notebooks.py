@@ -90,8 +90,10 @@ def find_course_folder(folder: str, repo: str) -> str:
 
 
 def find_urls(notebooks: Iterable[Mapping[str, Any]], address: str) -> dict[str, str]:
-    """Answer where each student's Jupyter answers."""
-    return {str(notebook["student"]): f"http://{address}:{notebook['port']}" for notebook in notebooks}
+    """Answer where each student's Jupyter answers: below the name of the notebook, or the host's address."""
+    shown = f"[{address}]" if ":" in address else address
+    names = {str(notebook["student"]): notebook.get("name") or shown for notebook in notebooks}
+    return {student: f"https://{name}/{student}" for student, name in names.items()}
 
 
 def find_link(url: str, folder: str, opened: str) -> str:
@@ -121,14 +123,13 @@ def find_state(notebook: Mapping[str, Any], docker: bool, answered: bool) -> str
     return "stopped" if status in ("exited", "created", "paused") and notebook["exit_code"] in (0, 143) else "failed"
 
 
-def find_silence_message(host: str, url: str, seconds: int, notebook: Mapping[str, Any]) -> str:
+def find_silence_message(host: str, url: str, seconds: int, notebook: Mapping[str, Any], trouble: str = "") -> str:
     """Answer why JupyterLab did not answer where the user is, and what mends it."""
     if notebook["answers"]:
-        port = url.rpartition(":")[2]
+        said = f": {trouble}" if trouble else ""
         return (
-            f"JupyterLab runs on {host}, but {url} does not answer from here.\n"
-            f"Fix: see that allowed_cidrs holds this machine's public address, and that your network lets port {port} "
-            "out."
+            f"JupyterLab runs on {host}, but {url} does not answer from here{said}.\n"
+            "Fix: see that allowed_cidrs holds this machine's public address, and that your network lets port 443 out."
         )
     log = "\n".join(notebook["log"])
     return (
@@ -166,11 +167,16 @@ def find_states(
 
 
 def find_silences(
-    notebooks: Mapping[str, Mapping[str, Any]], host: str, urls: Mapping[str, str], seconds: int
+    notebooks: Mapping[str, Mapping[str, Any]],
+    host: str,
+    urls: Mapping[str, str],
+    seconds: int,
+    troubles: Mapping[str, str],
 ) -> dict[str, str]:
     """Answer by student why JupyterLab did not answer, and what mends it."""
     return {
-        student: find_silence_message(host, urls[student], seconds, notebook) for student, notebook in notebooks.items()
+        student: find_silence_message(host, urls[student], seconds, notebook, troubles.get(student, ""))
+        for student, notebook in notebooks.items()
     }
 
 

@@ -112,6 +112,8 @@ def environment(*, directory: str | os.PathLike[str] | None = None) -> dict[str,
         "AWS_SECRET_ACCESS_KEY": state.secret_access_key,
         "AWS_EC2_METADATA_DISABLED": "true",
         "DSTK_ADDRESS_SERVICE": f"{state.endpoint}/_dstk/address",
+        # no public authority can reach its instances to see whose they are
+        "DSTK_TLS": "private",
         # its instances are on this machine: no network has to let anything out (see dstk_runner.checks_network)
         "DSTK_PROBE_SSH": "",
         "DSTK_PROBE_HTTPS": "",

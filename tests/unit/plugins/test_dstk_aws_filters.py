@@ -46,11 +46,6 @@ def test_logins_are_a_list_however_they_were_given(filters: Filters, given: obje
     assert filters["dstk_names"](given) == ["ada", "bob"]
 
 
-@pytest.mark.parametrize(("placement", "ports"), [("dedicated", "8888"), ("shared", "8888-8927")])
-def test_a_shared_host_opens_a_port_for_each_seat(filters: Filters, placement: str, ports: str) -> None:
-    assert filters["dstk_seat_ports"](8888, placement) == ports
-
-
 def test_a_failure_is_explained_as_text(filters: Filters) -> None:
     assert filters["dstk_aws_error"]({"msg": "it broke\nFix: mend it"}) == "it broke\nFix: mend it"
 

@@ -3,32 +3,56 @@
 from __future__ import annotations
 
 import http.server
+import ssl
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from dstk_runner.sandbox.certificates import issue_certificate
 from support.plugins import Load
+
+NAME = "ada.class.example.edu"
+
+
+@dataclass(frozen=True)
+class Jupyter:
+    """A server that answers as Jupyter does, by a name that no network knows."""
+
+    url: str
+    authorities: Path
 
 
 @pytest.fixture
-def jupyter() -> Iterator[str]:
+def jupyter(tmp_path: Path) -> Iterator[Jupyter]:
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(200)
             self.end_headers()
-            self.wfile.write(b'{"version": "2.20"}' if self.path == "/api" else b"<html>")
+            self.wfile.write(b'{"version": "2.20"}' if self.path == "/ada/api" else b"<html>")
 
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
+    made = issue_certificate([NAME])
+    (tmp_path / "own.pem").write_text(made.certificate + made.key)
+    (tmp_path / "ca.pem").write_text(made.authority)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(tmp_path / "own.pem")
     server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.socket = context.wrap_socket(server.socket, server_side=True)
     threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
+    yield Jupyter(f"https://{NAME}:{server.server_port}/ada", tmp_path / "ca.pem")
     server.shutdown()
     server.server_close()
+
+
+def find_trouble(load: Load, url: str, authorities: Path | str) -> str:
+    action = load("action/dstk_notebook_answers")
+    return str(action.find_trouble(url, "127.0.0.1", action.make_context(str(authorities))))
 
 
 def test_a_password_is_its_owner_s_alone(load: Load, tmp_path: Path) -> None:
@@ -55,13 +79,23 @@ def test_the_folder_of_the_passwords_is_closed_to_others(load: Load, tmp_path: P
     assert [path.stat().st_mode & 0o777 for path in (folder, folder.parent, folder.parent.parent)] == [0o700] * 3
 
 
-def test_jupyter_answers(load: Load, jupyter: str) -> None:
-    assert load("action/dstk_notebook_answers").find_answer(jupyter)
+def test_jupyter_answers_at_the_address_by_its_name(load: Load, jupyter: Jupyter) -> None:
+    assert find_trouble(load, jupyter.url, jupyter.authorities) == ""
 
 
-def test_another_server_is_not_jupyter(load: Load, jupyter: str) -> None:
-    assert not load("action/dstk_notebook_answers").find_answer(f"{jupyter}/elsewhere")
+def test_another_server_is_not_jupyter(load: Load, jupyter: Jupyter) -> None:
+    assert find_trouble(load, f"{jupyter.url}/elsewhere", jupyter.authorities) != ""
+
+
+def test_a_certificate_of_an_unknown_authority_is_no_answer(load: Load, jupyter: Jupyter) -> None:
+    assert "certificate" in find_trouble(load, jupyter.url, "")
+
+
+def test_a_certificate_of_another_name_is_no_answer(load: Load, jupyter: Jupyter) -> None:
+    assert "mismatch" in find_trouble(load, jupyter.url.replace("ada.class", "ben.class"), jupyter.authorities)
 
 
 def test_who_is_silent_is_given_up_when_the_time_is_over(load: Load) -> None:
-    assert not load("action/dstk_notebook_answers").wait_for_answer("http://127.0.0.1:1", time.monotonic())
+    action = load("action/dstk_notebook_answers")
+    context = action.make_context("")
+    assert "refused" in action.wait_for_answer("https://127.0.0.1:1/ada", "127.0.0.1", context, time.monotonic())

@@ -9,6 +9,7 @@ import pytest
 
 Filters = dict[str, Callable[..., Any]]
 
+URLS = {"ada": "https://203.0.113.7/ada"}
 ADA = {"student": "ada", "seat": 1, "port": 8888, "image": "img:1", "memory": 0, "cpus": 0}
 BEN = {**ADA, "student": "ben", "seat": 2, "port": 8889}
 KNOWN = {"instance_id": "i-1", "address": "203.0.113.7", "passwords": "/state/passwords", "folder": "", "opened": ""}
@@ -106,10 +107,24 @@ def test_a_course_lies_in_a_folder_named_as_its_repository(jupyter_container: Fi
     assert jupyter_container["jupyter_container_course_folder"]("", repo) == "materials"
 
 
+@pytest.mark.parametrize(
+    ("name", "address", "url"),
+    [
+        ("", "203.0.113.7", "https://203.0.113.7/ada"),
+        ("", "2001:db8::7", "https://[2001:db8::7]/ada"),
+        ("ada.class.example.edu", "203.0.113.7", "https://ada.class.example.edu/ada"),
+    ],
+)
+def test_a_notebook_is_below_its_name_or_the_address(
+    jupyter_container: Filters, name: str, address: str, url: str
+) -> None:
+    assert jupyter_container["jupyter_container_urls"]([{**ADA, "name": name}], address) == {"ada": url}
+
+
 def test_the_link_opens_the_file_of_the_course(jupyter_container: Filters) -> None:
     known = {**KNOWN, "folder": "materials", "opened": "week 1/a.ipynb"}
     told = jupyter_container["jupyter_container_published"]([ADA], known, {"ada": "ready"}, {})
-    assert told["ada"]["url"] == "http://203.0.113.7:8888/lab/tree/materials/week%201/a.ipynb"
+    assert told["ada"]["url"] == "https://203.0.113.7/ada/lab/tree/materials/week%201/a.ipynb"
 
 
 def test_what_is_not_known_of_a_notebook_is_null(jupyter_container: Filters) -> None:
@@ -145,11 +160,12 @@ def test_a_failure_of_an_image_is_one_of_those_who_have_it(jupyter_container: Fi
 
 def test_a_jupyter_that_answers_its_host_only_points_to_the_network(jupyter_container: Filters) -> None:
     silent = {"ada": {"answers": True, "log": []}}
-    said = jupyter_container["jupyter_container_silences"](silent, "i-1", {"ada": "http://203.0.113.7:8888"}, 300)
+    said = jupyter_container["jupyter_container_silences"](silent, "i-1", URLS, 300, {"ada": "Connection refused"})
     assert "allowed_cidrs" in said["ada"]
+    assert "Connection refused" in said["ada"]
 
 
 def test_a_jupyter_that_is_silent_shows_its_log(jupyter_container: Filters) -> None:
     silent = {"ada": {"answers": False, "log": ["MemoryError"]}}
-    said = jupyter_container["jupyter_container_silences"](silent, "i-1", {"ada": "http://203.0.113.7:8888"}, 300)
+    said = jupyter_container["jupyter_container_silences"](silent, "i-1", URLS, 300, {})
     assert "MemoryError" in said["ada"]
