@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dstk_runner.sandbox.errors import SandboxError
-from dstk_runner.sandbox.rehearsal import clear_faults, ensure_delay, ensure_quota, find_calls, inject
+from dstk_runner.sandbox.rehearsal import clear_faults, ensure_delay, ensure_quota, find_calls, find_permissions, inject
 from dstk_runner.sandbox.running import UNSET, down, environment, status, up
 from dstk_runner.sandbox.state import SandboxState
 
@@ -17,6 +17,7 @@ __all__ = [
     "ensure_quota",
     "environment",
     "find_calls",
+    "find_permissions",
     "inject",
     "status",
     "up",

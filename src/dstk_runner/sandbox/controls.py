@@ -1,4 +1,4 @@
-"""The sandbox's own addresses beside AWS's: /_dstk/status, faults, delay, quotas, calls and address."""
+"""The sandbox's own addresses beside AWS's: /_dstk/status, faults, delay, quotas, calls, permissions and address."""
 
 from __future__ import annotations
 
@@ -28,6 +28,7 @@ def control(front: Front, state: SandboxState) -> WSGIApplication:
         ("GET", "status"): lambda _: _as_json(_describe(front, state)),
         ("GET", "address"): lambda request: Response(f"{request.remote_addr}\n", content_type="text/plain"),
         ("GET", "calls"): lambda _: _as_json(front.calls.find_counts()),
+        ("GET", "permissions"): lambda _: _as_json(front.calls.find_permissions()),
         ("DELETE", "calls"): lambda _: _done(front.calls.clear),
         ("GET", "faults"): lambda _: _as_json([asdict(fault) for fault in front.faults.find_waiting()]),
         ("POST", "faults"): lambda request: _add_fault(front, request),

@@ -21,6 +21,8 @@ from dstk_runner.sandbox.client_tokens import ClientTokens
 from dstk_runner.sandbox.ec2 import REGIONS, find_backend, working_on
 from dstk_runner.sandbox.faults import Faults, find_refusal
 from dstk_runner.sandbox.launches import find_zone
+from dstk_runner.sandbox.operations import find_permissions
+from dstk_runner.sandbox.policies import check_permission
 from dstk_runner.sandbox.wire import Call, Refusal, parse_call, refusal_response
 
 if TYPE_CHECKING:
@@ -36,21 +38,29 @@ class Calls:
         """Begin at nothing."""
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
+        self._permissions: set[str] = set()
 
-    def add(self, action: str) -> None:
+    def add(self, call: Call) -> None:
         """Count one call."""
         with self._lock:
-            self._counts[action] += 1
+            self._counts[call.action] += 1
+            self._permissions.update(find_permissions(call.service, call.action))
 
     def find_counts(self) -> dict[str, int]:
         """Return the number of calls by action."""
         with self._lock:
             return dict(self._counts)
 
+    def find_permissions(self) -> list[str]:
+        """Return what IAM must allow for the calls that were made, such as `ec2:RunInstances`."""
+        with self._lock:
+            return sorted(self._permissions)
+
     def clear(self) -> None:
         """Begin at nothing again."""
         with self._lock:
             self._counts.clear()
+            self._permissions.clear()
 
 
 class Front:
@@ -83,7 +93,7 @@ class Front:
         return response(environ, start_response)
 
     def _answer(self, call: Call, environ: WSGIEnvironment) -> Response:
-        self.calls.add(call.action)
+        self.calls.add(call)
         time.sleep(self.delay)
         admission.check_region(call)
         zone = self._find_zone(call)
@@ -91,6 +101,8 @@ class Front:
         if fault and (refusal := find_refusal(fault, call, zone)):
             raise refusal
         admission.check_credentials(call, environ, self._own_keys)
+        if call.access_key_id not in self._own_keys:
+            check_permission(call, environ.get("HTTP_X_AMZ_SECURITY_TOKEN"))
         if call.service == "ec2":
             self._buckets.check(call)
             admission.check_filters(call)

@@ -51,6 +51,11 @@ def find_calls(*, directory: str | os.PathLike[str] | None = None) -> dict[str, 
     return {str(action): int(count) for action, count in calls.items()}
 
 
+def find_permissions(*, directory: str | os.PathLike[str] | None = None) -> list[str]:
+    """Return what IAM must allow for the calls since the sandbox was started, such as `ec2:RunInstances`."""
+    return [str(permission) for permission in ask("GET", "permissions", directory=directory)]
+
+
 def ensure_quota(code: str, value: float, *, directory: str | os.PathLike[str] | None = None) -> None:
     """Grant this much of a service quota, by its code, such as L-1216C47A for the vCPUs of standard instances."""
     ask("POST", "quotas", {code: value}, directory=directory)

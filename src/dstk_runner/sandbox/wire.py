@@ -14,6 +14,8 @@ from xml.sax.saxutils import escape
 
 from werkzeug.wrappers import Response
 
+from dstk_runner.sandbox.operations import find_operation
+
 if TYPE_CHECKING:
     from _typeshed.wsgi import WSGIEnvironment
 
@@ -79,7 +81,8 @@ def parse_call(environ: WSGIEnvironment) -> Call:
     if action := params.get("Action", ""):
         is_ec2 = service == "ec2" or (not service and params.get("Version") == EC2_VERSION)
         return Call("ec2" if is_ec2 else service, region, action, "ec2" if is_ec2 else "query", access_key_id, params)
-    return Call(service, region, f"{environ['REQUEST_METHOD']} {environ.get('PATH_INFO', '')}", "rest", access_key_id)
+    asked = environ["REQUEST_METHOD"], environ.get("PATH_INFO", ""), environ.get("QUERY_STRING", "")
+    return Call(service, region, find_operation(service, *asked), "rest", access_key_id)
 
 
 def read_body(environ: WSGIEnvironment) -> bytes:
@@ -125,6 +128,8 @@ def refusal_response(call: Call, refusal: Refusal) -> Response:
             f"<Response><Errors><Error><Code>{code}</Code><Message>{message}</Message></Error></Errors>"
             f"<RequestID>{request_id}</RequestID></Response>"
         )
+    elif call.service == "s3":
+        body = f"<Error><Code>{code}</Code><Message>{message}</Message><RequestId>{request_id}</RequestId></Error>"
     else:
         side = "Sender" if refusal.status < 500 else "Receiver"
         body = (

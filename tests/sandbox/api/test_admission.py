@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import boto3
@@ -94,12 +95,29 @@ def test_the_sandbox_has_an_account(aws: Aws) -> None:
     assert aws.sts.get_caller_identity()["Account"] == "123456789012"
 
 
-def test_a_key_that_iam_gave_out_is_admitted(aws: Aws) -> None:
+def make_user(aws: Aws, name: str, *actions: str) -> Aws:
+    """Return the AWS of a user of IAM who may do these."""
     iam = aws.session().client("iam", endpoint_url=aws.endpoint)
-    iam.create_user(UserName="ada")
-    key = iam.create_access_key(UserName="ada")["AccessKey"]
-    ada = replace(aws, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
-    assert ada.ec2.describe_vpcs()["Vpcs"]
+    iam.create_user(UserName=name)
+    if actions:
+        statement = {"Effect": "Allow", "Action": actions, "Resource": "*"}
+        policy = json.dumps({"Version": "2012-10-17", "Statement": [statement]})
+        iam.put_user_policy(UserName=name, PolicyName="some", PolicyDocument=policy)
+    key = iam.create_access_key(UserName=name)["AccessKey"]
+    return replace(aws, access_key_id=key["AccessKeyId"], secret_access_key=key["SecretAccessKey"])
+
+
+def test_a_user_of_iam_may_do_what_a_policy_allows(aws: Aws) -> None:
+    assert make_user(aws, "ada", "ec2:Describe*").ec2.describe_vpcs()["Vpcs"]
+
+
+def test_a_user_of_iam_may_do_no_more_than_that(aws: Aws) -> None:
+    with refused("UnauthorizedOperation", text="ec2:CreateVpc", status=403):
+        make_user(aws, "bob", "ec2:Describe*").ec2.create_vpc(CidrBlock="10.9.0.0/16")
+
+
+def test_every_user_of_iam_may_ask_who_they_are(aws: Aws) -> None:
+    assert make_user(aws, "eve").sts.get_caller_identity()["Arn"].endswith(":user/eve")
 
 
 def test_every_region_of_the_account_has_images(aws: Aws) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
 from botocore.model import StructureShape
 from botocore.parsers import create_parser
 from werkzeug.datastructures import Headers
@@ -57,9 +58,20 @@ def test_a_call_that_is_no_json_has_no_parameters() -> None:
     assert parse_call(EnvironBuilder(method="POST", headers=headers, data=b"{").get_environ()).params == {}
 
 
-def test_a_call_of_s3_is_named_by_its_method_and_path() -> None:
-    call = parse_call(EnvironBuilder("/bucket/key", headers=authorization("s3")).get_environ())
-    assert (call.action, call.protocol) == ("GET /bucket/key", "rest")
+@pytest.mark.parametrize(
+    ("method", "path", "service", "action"),
+    [
+        ("GET", "/bucket/key", "s3", "GetObject"),
+        ("PUT", "/bucket?encryption", "s3", "PutBucketEncryption"),
+        ("PUT", "/bucket", "s3", "CreateBucket"),
+        ("GET", "/2013-04-01/hostedzone/Z1/rrset?type=A", "route53", "ListResourceRecordSets"),
+        ("POST", "/2013-04-01/hostedzone/Z1/rrset/", "route53", "ChangeResourceRecordSets"),
+        ("GET", "/nothing/known", "polly", "GET /nothing/known"),
+    ],
+)
+def test_a_call_that_names_no_operation_is_known_by_its_form(method: str, path: str, service: str, action: str) -> None:
+    call = parse_call(EnvironBuilder(path, method=method, headers=authorization(service)).get_environ())
+    assert (call.action, call.protocol) == (action, "rest")
 
 
 def test_lists_are_in_the_order_of_their_numbers() -> None:

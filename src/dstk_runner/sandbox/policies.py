@@ -1,0 +1,70 @@
+"""What the policies of IAM's users and roles allow. Conditions are not looked at, and no more are resources."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from fnmatch import fnmatchcase
+from typing import Any
+
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.iam.access_control import AssumedRoleAccessKey, CreateAccessKeyFailure, IAMUserAccessKey
+from moto.iam.models import Policy
+
+from dstk_runner.sandbox.operations import find_permissions
+from dstk_runner.sandbox.wire import Call, Refusal
+
+#: What nobody can be forbidden: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
+_FREE = frozenset({"sts:GetCallerIdentity"})
+
+
+def check_permission(call: Call, token: str | None) -> None:
+    """Refuse what the policies of the caller, a user or a role of the sandbox's IAM, do not allow.
+
+    Args:
+        call: the call; its key is known.
+        token: of the session, where a role calls.
+    """
+    try:
+        statements = list(_find_statements(str(call.access_key_id), token))
+    except CreateAccessKeyFailure:  # the token is not that of the key
+        statements = []
+    for permission in find_permissions(call.service, call.action):
+        if permission not in _FREE and not is_allowed(permission, statements):
+            raise _refuse(call, permission)
+
+
+def is_allowed(permission: str, statements: list[Mapping[str, Any]]) -> bool:
+    """Say whether statements allow a permission, and none without a condition denies it."""
+    concerned = [statement for statement in statements if _concerns(statement, permission)]
+    denied = any(item["Effect"] == "Deny" and "Condition" not in item for item in concerned)
+    return not denied and any(item["Effect"] == "Allow" for item in concerned)
+
+
+def _concerns(statement: Mapping[str, Any], permission: str) -> bool:
+    key = "NotAction" if "NotAction" in statement else "Action"
+    named = statement[key]
+    patterns = [named] if isinstance(named, str) else named
+    matches = any(fnmatchcase(permission.lower(), pattern.lower()) for pattern in patterns)
+    return matches if key == "Action" else not matches
+
+
+def _find_statements(access_key_id: str, token: str | None) -> Iterator[Mapping[str, Any]]:
+    headers = {"X-Amz-Security-Token": token} if token else {}
+    kind = AssumedRoleAccessKey if token else IAMUserAccessKey
+    for policy in kind(DEFAULT_ACCOUNT_ID, "aws", access_key_id, headers).collect_policies():
+        if isinstance(policy, Policy):
+            document = next(version.document for version in policy.versions if version.is_default)
+        else:
+            document = policy if isinstance(policy, str) else policy["policy_document"]
+        found = json.loads(document)["Statement"]
+        yield from [found] if isinstance(found, dict) else found
+
+
+def _refuse(call: Call, permission: str) -> Refusal:
+    if call.protocol == "ec2":
+        message = f"You are not authorized to perform this operation. The caller may not {permission}."
+        return Refusal("UnauthorizedOperation", message, status=403)
+    code = "AccessDeniedException" if call.protocol == "json" else "AccessDenied"
+    message = f"The caller is not authorized to perform: {permission}"
+    return Refusal(code, message, status=400 if call.protocol == "json" else 403)
