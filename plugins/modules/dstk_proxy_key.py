@@ -35,7 +35,9 @@ request:
 
 def ensure_key(folder: Path, group: str) -> bool:
     """Make folder and key where they are not there; answer whether anything changed."""
-    folder.parent.mkdir(mode=0o755, exist_ok=True)
+    folder.parent.mkdir(exist_ok=True)
+    # whatever the umask: others have folders there, too
+    folder.parent.chmod(0o755)
     folder.mkdir(mode=0o750, exist_ok=True)
     shutil.chown(folder, "root", group)
     key = folder / "key.pem"
