@@ -17,6 +17,8 @@ STORAGE = "/var/lib/caddy/.local/share/caddy/certificates"
 # from here on Caddy asks for certificates of bare addresses, by the profile `shortlived`
 ADDRESSES_FROM = (2, 10, 1)
 
+_PROBLEM = re.compile(r"urn:ietf:params:acme:error:(\w+)[^-]* - (.*?)(?: \((?:order|ca)=|$)")
+
 PRIVATE, TRYING, ACME = "private", "trying", "acme"
 
 
@@ -108,21 +110,20 @@ def parse_errors(journal: str) -> list[str]:
         except ValueError:
             continue
         told = isinstance(entry, dict) and entry.get("level") == "error" and entry.get("error")
-        if told and str(entry.get("logger", "")).startswith("tls"):
+        if told and re.search("tls|acme", str(entry.get("logger", ""))):
             errors.append(str(told))
     return errors
 
 
 def find_reason(errors: Sequence[str]) -> str:
-    """Answer the last error in the words of the ACME server, where it is one of its."""
+    """Answer the last error in the words of the ACME server, where there is one of its, else in Caddy's."""
     if not errors:
-        return "the ACME server did not answer in time"
-    problem = re.search(r"urn:ietf:params:acme:error:(\w+)[^-]* - (.*?)(?: \((?:order|ca)=|$)", errors[-1])
-    text = f"{problem.group(1)}: {problem.group(2)}" if problem else errors[-1]
-    return f"the ACME server gave none: {' '.join(text.split())[:300]}"
+        return "the ACME server gave no certificate in time"
+    problems = [found for error in errors if (found := _PROBLEM.search(error))]
+    text = f"{problems[-1].group(1)}: {problems[-1].group(2)}" if problems else errors[-1]
+    return f"the ACME server gave no certificate: {' '.join(text.split())[:300]}"
 
 
 def is_hopeless(journal: str) -> bool:
     """Answer whether Caddy's first try has failed for good. A name may only be too new: then another try may help."""
-    last = (parse_errors(journal) or [""])[-1]
-    return "will retry" in journal and not re.search(r"acme:error:dns|NXDOMAIN|SERVFAIL", last)
+    return "will retry" in journal and not re.search("acme:error:dns|NXDOMAIN|SERVFAIL", journal)
