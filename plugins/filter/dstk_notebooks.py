@@ -8,6 +8,10 @@ from typing import Any
 NOTEBOOK_MEMORY = 2048
 NOTEBOOK_CPUS = 1
 """What a notebook that shares its host may take where nothing is said: MB, processors."""
+SYSTEM_GB = 16
+"""What homes leave of a disk: the system, the image, and the next one beside it."""
+SEATS = 4
+"""By how many the rest is divided on a shared host whose number of seats is not said."""
 
 
 def parse_limit(limit: object) -> list[str]:
@@ -35,7 +39,7 @@ def dstk_gone(seats: Iterable[Mapping[str, Any]], members: Iterable[Mapping[str,
 
 
 def dstk_host_notebooks(
-    seats: Iterable[Mapping[str, Any]],
+    taken: Iterable[Mapping[str, Any]],
     members: Iterable[Mapping[str, str]],
     *,
     limit: object = None,
@@ -45,13 +49,17 @@ def dstk_host_notebooks(
     memory: object = "auto",
     cpus: object = "auto",
     domain: str = "",
+    home: object = "auto",
+    disk: int = 30,
+    seats: object = "auto",
+    sudo: object = False,
 ) -> list[dict[str, Any]]:
     """Answer the notebooks of a host that this run serves, as the role jupyter_container takes them.
 
     A seat whose student is not in the class has been left by a student who has gone: it is left alone.
 
     Args:
-        seats: the host's, with student, seat and identity.
+        taken: the seats of the host, with student, seat and identity.
         members: the class.
         limit: logins; none for all.
         image: the class's image; a row can have its own.
@@ -60,9 +68,15 @@ def dstk_host_notebooks(
         memory: MB, or ``auto``.
         cpus: processors, or ``auto``.
         domain: of the notebooks' names; where it is empty, they have none.
+        home: GB of a home, or ``auto``: an equal part of the disk.
+        disk: GB of the host's disk.
+        seats: how many a shared host has, or ``auto``.
+        sudo: whether students may become root in their containers.
     """
     names, rows, notebooks = parse_limit(limit), list(members), []
-    for seat in seats:
+    parts = 1 if not shared else SEATS if str(seats) == "auto" else int(str(seats))
+    size = max(1, (int(disk) - SYSTEM_GB) // parts) if str(home) == "auto" else int(str(home))
+    for seat in taken:
         row = find_row(seat, rows)
         if row is None or (names and not {row["student"], seat["student"]} & set(names)):
             continue
@@ -74,6 +88,8 @@ def dstk_host_notebooks(
                 "image": row.get("image") or image,
                 "memory": int(_limit(memory, NOTEBOOK_MEMORY if shared else 0)),
                 "cpus": float(_limit(cpus, NOTEBOOK_CPUS if shared else 0)),
+                "home": size,
+                "sudo": str(sudo).lower() == "true",
             }
         )
     return notebooks

@@ -10,8 +10,10 @@ import string
 import tempfile
 from pathlib import Path
 
-from ansible.module_utils.dstk_notebooks import GID, SETTINGS, UID, run
+from ansible.module_utils.dstk_notebook_homes import ensure_mounted
+from ansible.module_utils.dstk_notebooks import GID, SETTINGS, UID, find_id_offset, run
 
+COOKIE_KEY = "cookie_secret"
 SCRATCH = "/run/scratch"
 """The one place in the hashing container that can be written to."""
 
@@ -57,15 +59,25 @@ def read(path: Path) -> str:
     return path.read_text(encoding="utf-8") if path.is_file() else ""
 
 
-def ensure_student_folders(student: str, homes: Path, configuration: str) -> bool:
-    """Make a student's folders, home and password, and answer whether that changed anything."""
-    settings = find_student_folder(student)
+def find_owner() -> tuple[int, int]:
+    """Answer the user and group on the host of what belongs to a notebook's user."""
+    offset = find_id_offset(read(Path("/etc/docker/daemon.json")), read(Path("/etc/subuid")))
+    return UID + offset, GID + offset
+
+
+def ensure_student_folders(student: str, homes: Path, configuration: str, home_gb: float = 0) -> bool:
+    """Make a student's folders, home, password and key of cookies, and answer whether that changed anything."""
+    settings, owner = find_student_folder(student), find_owner()
     changed = ensure_folder(settings, 0, 0, 0o700)
-    changed |= ensure_folder(settings / "jupyter", UID, GID, 0o500)
+    changed |= ensure_folder(settings / "jupyter", *owner, 0o500)
     changed |= ensure_folder(homes / student, 0, 0, 0o755)
+    changed |= ensure_mounted(homes / student, home_gb)
     # from the first moment: a folder that Docker makes for a mount belongs to root, and Jupyter cannot write to it
-    changed |= ensure_folder(homes / student / "home", UID, GID, 0o700)
-    changed |= ensure_file(settings / "jupyter" / "jupyter_server_config.py", configuration, UID, GID, 0o400)
+    changed |= ensure_folder(homes / student / "home", *owner, 0o700)
+    changed |= ensure_file(settings / "jupyter" / "jupyter_server_config.py", configuration, *owner, 0o400)
+    # Jupyter would keep it in the home, where it outlives the password
+    key = read(settings / "jupyter" / COOKIE_KEY) or secrets.token_urlsafe(48)
+    changed |= ensure_file(settings / "jupyter" / COOKIE_KEY, key, *owner, 0o400)
     password = read(settings / "password")
     if not password:
         # made once: one that is there is kept, so that an admin may write one
@@ -73,6 +85,13 @@ def ensure_student_folders(student: str, homes: Path, configuration: str) -> boo
         password = "".join(secrets.choice(letters) for _ in range(24))
     changed |= ensure_file(settings / "password", password, 0, 0, 0o600)
     return changed
+
+
+def forget_secrets(student: str) -> None:
+    """Take a student's password and key of cookies away, so that both are made anew."""
+    settings = find_student_folder(student)
+    for path in (settings / "password", settings / "password.hashed", settings / "jupyter" / COOKIE_KEY):
+        path.unlink(missing_ok=True)
 
 
 def find_digest(text: str) -> str:
@@ -113,6 +132,6 @@ def ensure_hashes(students: list[str], image: str, hasher: str) -> dict[str, str
             )
             continue
         text = json.dumps({"PasswordIdentityProvider": {"hashed_password": hashes[student]}})
-        ensure_file(settings / "jupyter" / "jupyter_server_config.json", text, UID, GID, 0o400)
+        ensure_file(settings / "jupyter" / "jupyter_server_config.json", text, *find_owner(), 0o400)
         ensure_file(settings / "password.hashed", find_digest(password), 0, 0, 0o600)
     return failures

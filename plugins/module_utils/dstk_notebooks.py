@@ -20,10 +20,17 @@ INNER_PORT = 8888
 INNER_HOME = "/home/jovyan"
 INNER_CONFIG = "/etc/dstk/jupyter"
 SETTINGS = "/etc/dstk"
+NETWORK = "dstk"
+"""The network of the notebooks, which the role docker_host makes: on it, no container reaches another."""
 HOST_RESERVE_MB = 512
-"""Memory that no notebook may take from the host."""
+"""Memory that notebooks who share a host may not take from it."""
+OWN_RESERVE_MB = 256
+"""The same where a notebook has a host of its own, which has swap besides."""
+TEMPORARY_MB = 512
+"""What /tmp holds; it is memory, and counts as the notebook's."""
 
-HEALTH = f"python -c \"import urllib.request as r; r.urlopen('http://127.0.0.1:{INNER_PORT}/api', timeout=8)\""
+TEMPORARY = ("/tmp", "/var/tmp")  # noqa: S108 - in the container
+"""What can be written to beside the home."""
 
 _PORT_TAKEN = ("port is already allocated", "address already in use")
 
@@ -92,40 +99,89 @@ def find_limits(notebook: Mapping[str, Any], *, memory_mb: int, processors: int)
     return memory, cpus
 
 
+def find_own_limit(memory_mb: int) -> int:
+    """Answer the memory in MB of a notebook that has a host of its own and no limit was set for."""
+    return max(128, memory_mb - OWN_RESERVE_MB)
+
+
 def find_arguments(
     notebook: Mapping[str, Any], *, deployment: str, home: str, config: str, pids: int, start_timeout: int
 ) -> list[str]:
     """Answer the options with which `docker run` makes a notebook's container; the image comes after them.
 
     Args:
-        notebook: with student, seat, port, and the limits `find_limits` answered.
+        notebook: with student, seat, port, the limits `find_limits` answered, ``own_memory`` in MB where ``memory``
+            is 0, and whether its user may become root, ``sudo``.
         deployment: for the label.
         home: the home on the host.
         config: the folder on the host that Jupyter reads.
         pids: how many processes and threads it may have.
         start_timeout: seconds in which a failing health check counts for nothing.
     """
-    name = find_name(notebook["student"])
+    student = notebook["student"]
+    name = find_name(student)
     limits = ["--pids-limit", str(pids)]
     if notebook["memory"]:
         # no swap beyond it: the limit is the same on every host
         limits += ["--memory", f"{notebook['memory']}m", "--memory-swap", f"{notebook['memory']}m"]
+    elif notebook.get("own_memory"):
+        # a small host has swap, of which its notebook may take as much again
+        own = int(notebook["own_memory"])
+        limits += ["--memory", f"{own}m", "--memory-swap", f"{2 * own}m"]
     if notebook["cpus"]:
         limits += ["--cpus", f"{notebook['cpus']:g}"]
+    if notebook.get("sudo"):
+        # the image's start script gives jovyan sudo, which needs what the wall takes away
+        wall = ["--user", "root", "--env", "GRANT_SUDO=yes"]
+    else:
+        wall = ["--user", f"{UID}:{GID}", "--cap-drop", "ALL", "--security-opt", "no-new-privileges", "--read-only"]
+        wall += [
+            part
+            for path in TEMPORARY
+            for part in ("--tmpfs", f"{path}:rw,exec,nosuid,nodev,size={TEMPORARY_MB}m,mode=1777")
+        ]
     return [
         *("--name", name, "--hostname", name, "--pull", "never", "--restart", "unless-stopped"),
-        *("--user", f"{UID}:{GID}", "--cap-drop", "ALL", "--security-opt", "no-new-privileges"),
+        *wall,
         *limits,
-        *("--publish", f"{notebook['port']}:{INNER_PORT}"),
+        # the proxy alone reaches it
+        *("--network", NETWORK, "--publish", f"127.0.0.1:{notebook['port']}:{INNER_PORT}"),
         *("--mount", f"type=bind,source={home},target={INNER_HOME}"),
         *("--mount", f"type=bind,source={config},target={INNER_CONFIG},readonly"),
-        *("--env", f"JUPYTER_CONFIG_PATH={INNER_CONFIG}"),
-        *("--label", f"dstk.deployment={deployment}", "--label", f"dstk.student={notebook['student']}"),
+        *("--env", f"JUPYTER_CONFIG_PATH={INNER_CONFIG}", "--env", f"DSTK_STUDENT={student}"),
+        *("--label", f"dstk.deployment={deployment}", "--label", f"dstk.student={student}"),
         *("--label", f"dstk.seat={notebook['seat']}"),
         # the image's own check runs Python every few seconds and may look at a server that is long gone
-        *("--health-cmd", HEALTH, "--health-interval", "30s", "--health-timeout", "10s", "--health-retries", "3"),
+        *(
+            "--health-cmd",
+            find_health(student),
+            "--health-interval",
+            "30s",
+            "--health-timeout",
+            "10s",
+            "--health-retries",
+            "3",
+        ),
         *("--health-start-period", f"{start_timeout}s"),
     ]
+
+
+def find_health(student: str) -> str:
+    """Answer the command by which Docker sees that JupyterLab answers."""
+    url = f"http://127.0.0.1:{INNER_PORT}/{student}/api"
+    return f"python -c \"import urllib.request as r; r.urlopen('{url}', timeout=8)\""
+
+
+def find_id_offset(settings: str, ranges: str) -> int:
+    """Answer by how much the ids of users in containers are moved on the host.
+
+    Args:
+        settings: the text of Docker's daemon.json.
+        ranges: the text of /etc/subuid.
+    """
+    name = str(json.loads(settings or "{}").get("userns-remap", "")).partition(":")[0]
+    rows = (line.split(":") for line in ranges.splitlines())
+    return next((int(row[1]) for row in rows if name and row[0] == name), 0)
 
 
 def find_definition(arguments: Sequence[str], image_id: str, *texts: str) -> str:

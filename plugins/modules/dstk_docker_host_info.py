@@ -81,6 +81,18 @@ user_may:
   description: Whether Docker answers the user in a new login.
   type: bool
   returned: always
+user_namespaces:
+  description: Whether the kernel has user namespaces.
+  type: bool
+  returned: always
+remapped:
+  description: Whether the ids of users in containers are listed.
+  type: bool
+  returned: always
+networks:
+  description: The networks of Docker.
+  type: list
+  returned: always
 said:
   description: What it said where it did not answer.
   type: str
@@ -90,6 +102,8 @@ said:
 UNIT = Path("/lib/systemd/system/docker.service")
 ENABLED = Path("/etc/systemd/system/multi-user.target.wants/docker.service")
 SETTINGS = Path("/etc/docker/daemon.json")
+NAMESPACES = Path("/proc/sys/user/max_user_namespaces")
+REMAP_USER = "dstk-remap"
 
 
 def run(*arguments: str, timeout: float = 30) -> tuple[int, str]:
@@ -149,6 +163,7 @@ def find_all(user: str, boot_timeout: float) -> dict[str, Any]:
     unpacked = UNIT.exists()
     running = unpacked and run("systemctl", "is-active", "docker")[0] == 0
     member = find_membership(user)
+    asked, networks = run("docker", "network", "ls", "--format", "{{ .Name }}") if running else (1, "")
     may, answer = find_answer(user) if running and member else (False, "")
     updates = Path("/var/lib/dpkg/updates")
     return {
@@ -167,6 +182,10 @@ def find_all(user: str, boot_timeout: float) -> dict[str, Any]:
         "swaps": [line.split()[0] for line in read(Path("/proc/swaps")).splitlines()[1:]],
         "fstab": read(Path("/etc/fstab")),
         "member": member,
+        # 0 is how a kernel is told to have none
+        "user_namespaces": read(NAMESPACES).strip() not in ("", "0"),
+        "remapped": all(f"\n{REMAP_USER}:" in f"\n{read(path)}" for path in (Path("/etc/subuid"), Path("/etc/subgid"))),
+        "networks": networks.split() if asked == 0 else [],
         "user_may": may,
         "said": answer,
     }

@@ -12,11 +12,14 @@ from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.dstk_notebook_folders import (
+    COOKIE_KEY,
     ensure_hashes,
     ensure_student_folders,
     find_student_folder,
+    forget_secrets,
     read,
 )
+from ansible.module_utils.dstk_notebook_homes import HomeError, ensure_unmounted
 from ansible.module_utils.dstk_notebooks import (
     SETTINGS,
     find_arguments,
@@ -26,6 +29,7 @@ from ansible.module_utils.dstk_notebooks import (
     find_limits,
     find_memory_mb,
     find_name,
+    find_own_limit,
     find_run_message,
     run,
 )
@@ -48,7 +52,9 @@ options:
     choices: [present, absent]
     default: present
   notebooks:
-    description: One mapping a seat, with student, seat, port, image, memory (MB) and cpus; 0 is no limit.
+    description:
+      - One mapping a seat, with student, seat, port, image, memory (MB), cpus, home (GB of the home's file system, 0 for
+        a plain folder) and sudo (whether its user may become root). 0 is no limit of memory but what the host needs.
     type: list
     elements: dict
     default: []
@@ -69,6 +75,10 @@ options:
     description: The text of jupyter_server_config.py.
     type: str
     default: ""
+  rotate:
+    description: Whether passwords and the keys of cookies are made anew.
+    type: bool
+    default: false
   hasher:
     description: The Python program that the image's own Python hashes passwords with.
     type: str
@@ -159,7 +169,12 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
         for student in students:
             try:
-                changed |= ensure_student_folders(student, homes, parameters["configuration"])
+                if parameters["rotate"]:
+                    forget_secrets(student)
+                size = float(next(n.get("home") or 0 for n in notebooks if n["student"] == student))
+                changed |= ensure_student_folders(student, homes, parameters["configuration"], size)
+            except HomeError as error:
+                failures[student] = f"The home of {student} could not be had: {error}"
             except OSError as error:
                 failures[student] = (
                     f"The folders of {student} could not be made: {error}\nFix: mend or remove that path."
@@ -173,6 +188,7 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
     for notebook in notebooks:
         student = notebook["student"]
         notebook["memory"], notebook["cpus"] = find_limits(notebook, memory_mb=memory_mb, processors=processors)
+        notebook["own_memory"] = 0 if notebook["memory"] else find_own_limit(memory_mb)
         jupyter = find_student_folder(student) / "jupyter"
         arguments = find_arguments(
             notebook,
@@ -188,6 +204,7 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
             # Jupyter reads them at its start
             parameters["configuration"],
             read(jupyter / "jupyter_server_config.json"),
+            read(jupyter / COOKIE_KEY),
         )
         action = find_action(there.get(find_name(student)), definition)
         options = find_options(arguments)
@@ -256,6 +273,11 @@ def ensure_absent(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]:
                 f"The container could not be removed: {errors.strip()}\nFix: run the same command again."
             )
             continue
+        try:
+            ensure_unmounted(Path(parameters["homes"], student))
+        except HomeError as error:
+            failures[student] = f"The home of {student} is in use: {error}"
+            continue
         for folder in left:
             # its fd-based walk follows no link out of a home
             shutil.rmtree(folder)
@@ -278,6 +300,7 @@ def main() -> None:
             "deployment": {"type": "str", "required": True},
             "homes": {"type": "path", "default": "/srv/dstk"},
             "configuration": {"type": "str", "default": ""},
+            "rotate": {"type": "bool", "default": False},
             "hasher": {"type": "str", "default": ""},
             "pids": {"type": "int", "default": 2048},
             "start_timeout": {"type": "int", "default": 300},

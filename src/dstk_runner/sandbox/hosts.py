@@ -142,6 +142,8 @@ class HostDriver:
             # --privileged asks for every capability there is, and fails on machines that lack one
             cap_add=list(find_capabilities()),
             security_opt=["seccomp=unconfined", "apparmor=unconfined"],
+            # homes are file systems in files
+            device_cgroup_rules=["c 10:237 rwm", "b 7:* rwm"],
             tmpfs={"/run": "exec,mode=755", "/run/lock": "mode=1777"},
             extra_hosts={REGISTRY: network.registry},
             network_mode=network.name,

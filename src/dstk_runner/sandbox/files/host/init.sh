@@ -33,4 +33,11 @@ fi
 if [ -s /etc/resolv.conf.machine ]; then cat /etc/resolv.conf.machine >/etc/resolv.conf; fi
 # left to itself, systemd takes the id of the hardware, which all machines here share
 if [ ! -s /etc/machine-id ]; then tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id; fi
+# a machine has loop devices of its own; here the kernel's are shared, and their nodes are made as they may be needed
+[ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
+number=0
+while [ $number -lt 256 ]; do
+  [ -e /dev/loop$number ] || mknod /dev/loop$number b 7 $number
+  number=$((number + 1))
+done
 exec /lib/systemd/systemd

@@ -1,0 +1,134 @@
+"""The homes of students on a host: each a file system in a file of its own, so that the kernel holds it to its size."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable
+from pathlib import Path
+
+from ansible.module_utils.dstk_notebooks import run
+
+GB = 1000**3
+FSTAB = Path("/etc/fstab")
+SYSTEM_RESERVE = 8 * GB
+"""What homes leave of the disk to the system, the image and its successor."""
+OPTIONS = "loop,nosuid,nodev,nofail,x-systemd.before=docker.service"
+
+
+class HomeError(Exception):
+    """A home that cannot be had; the message ends with the remedy."""
+
+
+def ensure_mounted(folder: Path, size_gb: float) -> bool:
+    """See to it that a student's home is there, of this size at least, and answer whether that changed anything.
+
+    A home that has files of an earlier dstk, which made plain folders, is left as it is. What holds a file system is
+    never formatted, and never made smaller.
+
+    Args:
+        folder: the student's, which holds ``home`` and ``home.img``.
+        size_gb: 0 for a plain folder.
+
+    Raises:
+        HomeError: the disk has no room, or a command failed.
+    """
+    home, image = folder / "home", folder / "home.img"
+    if home.is_symlink():
+        raise HomeError(f"{home} is a link\nFix: remove it.")
+    if not image.exists():
+        if not size_gb or (home.is_dir() and any(home.iterdir())):
+            return False
+        _check_room(folder.parent, int(size_gb * GB))
+        _make(image, int(size_gb * GB))
+    changed = _list(image, home)
+    if not home.is_dir():
+        home.mkdir(mode=0o700)
+    if not os.path.ismount(home):
+        _call("mount", str(home))
+        changed = True
+    # what a check of the file system would put there is no business of the student
+    lost = home / "lost+found"
+    if lost.is_dir() and not lost.is_symlink() and not any(lost.iterdir()):
+        lost.rmdir()
+    return _grow(image, home, int(size_gb * GB)) or changed
+
+
+def ensure_unmounted(folder: Path) -> None:
+    """Take a student's home out of use, whatever is done with its file then.
+
+    Raises:
+        HomeError: it is in use.
+    """
+    home = folder / "home"
+    if os.path.ismount(home):
+        _call("umount", str(home))
+    lines = FSTAB.read_text(encoding="utf-8").splitlines(keepends=True) if FSTAB.exists() else []
+    left = [line for line in lines if line.split()[1:2] != [str(home)]]
+    if left != lines:
+        _write("".join(left))
+
+
+def find_total(images: Iterable[Path]) -> int:
+    """Answer the bytes that these homes may come to hold."""
+    return sum(image.stat().st_size for image in images)
+
+
+def _check_room(homes: Path, size: int) -> None:
+    disk = os.statvfs(homes)
+    room = disk.f_blocks * disk.f_frsize - SYSTEM_RESERVE - find_total(homes.glob("*/home.img"))
+    if size > room:
+        raise HomeError(
+            f"a home of {size / GB:.0f} GB has no room on the disk, "
+            f"which has {max(0, room) / GB:.1f} GB left for homes\n"
+            "Fix: raise volume_size, or set a smaller home_size."
+        )
+
+
+def _make(image: Path, size: int) -> None:
+    """Make a file system in a file, under another name until it is whole."""
+    fresh = image.with_suffix(".new")
+    with fresh.open("wb") as file:
+        file.truncate(size)
+    fresh.chmod(0o600)
+    _call("mkfs.ext4", "-q", "-F", "-m", "0", "-E", "lazy_itable_init=1,lazy_journal_init=1", str(fresh))
+    fresh.rename(image)
+
+
+def _grow(image: Path, home: Path, size: int) -> bool:
+    """Let a home grow while it is in use."""
+    if image.stat().st_size >= size:
+        return False
+    _check_room(image.parent.parent, size - image.stat().st_size)
+    os.truncate(image, size)
+    device = _call("findmnt", "--noheadings", "--output", "SOURCE", "--mountpoint", str(home))
+    _call("losetup", "--set-capacity", device)
+    _call("resize2fs", device)
+    return True
+
+
+def _list(image: Path, home: Path) -> bool:
+    """See to the line of fstab by which a home is there after a restart, before Docker starts."""
+    line = f"{image} {home} ext4 {OPTIONS} 0 0\n"
+    text = FSTAB.read_text(encoding="utf-8") if FSTAB.exists() else ""
+    if line in text.splitlines(keepends=True):
+        return False
+    kept = [row for row in text.splitlines(keepends=True) if row.split()[1:2] != [str(home)]]
+    _write("".join(row if row.endswith("\n") else f"{row}\n" for row in kept) + line)
+    return True
+
+
+def _write(text: str) -> None:
+    fresh = FSTAB.with_suffix(".dstk")
+    fresh.write_text(text, encoding="utf-8")
+    fresh.chmod(0o644)
+    fresh.replace(FSTAB)
+
+
+def _call(*command: str) -> str:
+    code, output, errors = run(*command)
+    if code:
+        raise HomeError(
+            f"{command[0]} failed: {errors.strip() or code}\n"
+            "Fix: see that the disk has room and the kernel has loop devices."
+        )
+    return output.strip()
