@@ -34,9 +34,11 @@ def test_make_demo_ends_with_a_link_that_a_browser_logs_in_to_and_is_quick_the_s
     assert "will install" in first
     second = newcomer.shell("make", "demo").stdout
     assert "will install" not in second
-    row = re.search(r"^ada +(http://127\.77\.\d+\.\d+:8888\S*) +(\S{16,}) +ready$", second, flags=re.MULTILINE)
+    row = re.search(r"^ada +(https://127\.77\.\d+\.\d+/ada/\S*) +(\S{16,}) +ready$", second, flags=re.MULTILINE)
     assert row, second
     link, password = row.groups()
-    with browser.page() as page:
+    authorities = re.search(r"^ +(/\S+/ca\.pem)$", second, flags=re.MULTILINE)
+    assert authorities, second
+    with browser.page({"ca_file": authorities.group(1)}) as page:
         browser.log_in(page, link, password)
         assert min(browser.run_plot(page)) > 100

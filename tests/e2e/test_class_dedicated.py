@@ -97,7 +97,7 @@ def test_everybody_keeps_the_instance_that_the_first_run_gave(broken: dict[str, 
 @pytest.mark.parametrize("student", ["student01", "student02", "student03"])
 def test_a_student_logs_in_at_the_own_link_with_the_own_password(deployed: dict[str, Any], student: str) -> None:
     book = books(deployed)[student]
-    assert log_in(book["url"], book["password"]).read("/api/contents") == 200
+    assert log_in(book, deployed["tls"]).read("api/contents") == 200
 
 
 def test_a_student_more_is_a_host_more_and_nobody_is_restarted(deployed: dict[str, Any], teacher: User) -> None:

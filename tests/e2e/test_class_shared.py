@@ -76,17 +76,17 @@ def test_the_tags_say_who_sits_where(deployed: dict[str, Any], api: Api) -> None
 @pytest.mark.parametrize("student", STUDENTS)
 def test_a_student_logs_in_at_the_own_link_with_the_own_password(deployed: dict[str, Any], student: str) -> None:
     book = books(deployed)[student]
-    assert log_in(book["url"], book["password"]).read("/api/contents") == 200
+    assert log_in(book, deployed["tls"]).read("api/contents") == 200
 
 
 def test_a_neighbours_password_opens_nothing(deployed: dict[str, Any]) -> None:
     neighbours = {book["seat"]: book for book in deployed["notebooks"] if book["instance_id"] == instances(deployed)[0]}
-    assert log_in(neighbours[1]["url"], neighbours[2]["password"]).read("/api/contents") == 403
+    assert log_in({**neighbours[1], "password": neighbours[2]["password"]}, deployed["tls"]).read("api/contents") == 403
 
 
 def test_a_browser_logs_in_and_plots(deployed: dict[str, Any]) -> None:
     book = books(deployed)["bob"]
-    with browser.page() as page:
+    with browser.page(deployed["tls"]) as page:
         browser.log_in(page, book["url"], book["password"])
         assert min(browser.run_plot(page)) > 100
 

@@ -37,7 +37,7 @@ CLASS = seen(
     notebook("ada"),
     notebook("khalid", state="starting", last_activity="", memory_used=None),
     notebook("evil", memory_used=1990 << 20),
-    notebook("long", url=f"http://203.0.113.99:8891/lab/tree/{FOLDERS}notebook.ipynb"),
+    notebook("long", url=f"https://203.0.113.99/long/lab/tree/{FOLDERS}notebook.ipynb"),
     notebook("emmy", state="failed"),
     failures=(FAILURE,),
 )

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
-import urllib.error
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ from typing import Any
 import pytest
 
 from support import browser
+from support.classroom import visit
 from support.environment import BIN, ROOT
 from support.user import Api, User
 
@@ -51,7 +51,7 @@ def test_up_prints_the_document_of_the_design(deployed: dict[str, Any]) -> None:
 
 def test_a_browser_logs_in_and_plots(deployed: dict[str, Any]) -> None:
     [notebook] = deployed["notebooks"]
-    with browser.page() as page:
+    with browser.page(deployed["tls"]) as page:
         browser.log_in(page, notebook["url"], notebook["password"])
         width, height = browser.run_plot(page)
     assert width > 100
@@ -60,9 +60,21 @@ def test_a_browser_logs_in_and_plots(deployed: dict[str, Any]) -> None:
 
 def test_without_the_password_nothing_is_served(deployed: dict[str, Any]) -> None:
     [notebook] = deployed["notebooks"]
-    with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(f"http://{notebook['address']}:8888/api/contents", timeout=10)
-    assert refused.value.code == 403
+    assert visit(notebook["url"], deployed["tls"]).read("api/contents") == 403
+
+
+def test_the_authority_is_named_with_its_sum(deployed: dict[str, Any]) -> None:
+    tls = deployed["tls"]
+    assert tls["mode"] == "private"
+    assert tls["sha256"] == hashlib.sha256(Path(tls["ca_file"]).read_bytes()).hexdigest()
+
+
+def test_a_laptop_that_knows_nothing_gets_the_authority_from_the_host(deployed: dict[str, Any], user: User) -> None:
+    ca_file = Path(deployed["tls"]["ca_file"])
+    text = ca_file.read_text()
+    ca_file.unlink()
+    assert user.document("status", *OPTIONS)["tls"] == deployed["tls"]
+    assert ca_file.read_text() == text
 
 
 def test_the_instance_is_as_the_file_asks(deployed: dict[str, Any], api: Api) -> None:
@@ -77,7 +89,7 @@ def test_the_instance_is_as_the_file_asks(deployed: dict[str, Any], api: Api) ->
 def test_only_the_caller_may_come_in(deployed: dict[str, Any], api: Api) -> None:
     [group] = api.tagged("solo")["security group"]
     allowed = {(rule["FromPort"], ranges["CidrIp"]) for rule in group["IpPermissions"] for ranges in rule["IpRanges"]}
-    assert allowed == {(22, "127.0.0.1/32"), (8888, "127.0.0.1/32")}
+    assert allowed == {(22, "127.0.0.1/32"), (443, "127.0.0.1/32")}
 
 
 def test_the_home_is_the_notebook_users_and_not_the_login_home(deployed: dict[str, Any], user: User) -> None:

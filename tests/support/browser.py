@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from playwright.sync_api import Locator, Page, expect, sync_playwright
 
@@ -23,11 +27,27 @@ FLAGS = [
 PLOT = "import matplotlib.pyplot as plt; import numpy as np; plt.plot(np.sin(np.linspace(0, 7))); plt.show()"
 
 
+def trust(home: Path, authorities: str) -> None:
+    """Let the Chromium of a home trust these certificate authorities, as a person does in its settings."""
+    store = home / ".pki" / "nssdb"
+    store.mkdir(parents=True)
+    database = f"sql:{store}"
+    subprocess.run(["certutil", "-d", database, "-N", "--empty-password"], check=True)
+    for number, text in enumerate(re.findall(r"-----BEGIN.*?-----END CERTIFICATE-----", authorities, flags=re.DOTALL)):
+        add = ["certutil", "-d", database, "-A", "-t", "C,,", "-n", f"dstk {number}"]
+        subprocess.run(add, input=f"{text}\n", text=True, check=True)
+
+
 @contextmanager
-def page() -> Iterator[Page]:
-    """An empty page of a headless Chromium with an empty profile."""
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=shutil.which("chromium"), headless=True, args=FLAGS)
+def page(tls: dict[str, str] | None = None) -> Iterator[Page]:
+    """An empty page of a headless Chromium with an empty profile, which trusts whom `tls` of a document names."""
+    with sync_playwright() as playwright, tempfile.TemporaryDirectory(prefix="chromium-") as home:
+        if tls and tls["ca_file"]:
+            trust(Path(home), Path(tls["ca_file"]).read_text())
+        environment: dict[str, str | float | bool] = {**os.environ, "HOME": home}
+        browser = playwright.chromium.launch(
+            executable_path=shutil.which("chromium"), headless=True, args=FLAGS, env=environment
+        )
         try:
             yield browser.new_page(viewport={"width": 1280, "height": 900})
         finally:

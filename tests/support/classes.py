@@ -11,7 +11,7 @@ from dstk_runner.results import Deployment, Failure, Notebook
 #: A well notebook, as it was seen at noon.
 WELL = Notebook(
     student="ada",
-    url="http://203.0.113.7:8888/lab",
+    url="https://203.0.113.7/ada/lab",
     password="aB3xKq9LmZ0OlI17TtRrWw2e",  # noqa: S106 - a test's own
     instance_id="i-1",
     address="203.0.113.7",
@@ -28,7 +28,7 @@ WELL = Notebook(
 def notebook(student: str, **fields: Any) -> Notebook:
     """A notebook of this student that is well, but for the given fields."""
     names = {"student": student, "container": f"dstk-{student}", "password": f"secret-of-{student}"}
-    return replace(WELL, **{**names, "url": f"http://203.0.113.7:8888/lab?of={student}", **fields})
+    return replace(WELL, **{**names, "url": f"https://203.0.113.7/{student}/lab?of={student}", **fields})
 
 
 def seen(*notebooks: Notebook, failures: tuple[Failure, ...] = ()) -> Deployment:

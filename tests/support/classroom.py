@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.cookiejar
 import re
+import ssl
 import subprocess
 import urllib.error
 import urllib.parse
@@ -17,32 +18,39 @@ Document = dict[str, Any]
 
 @dataclass(frozen=True)
 class Visitor:
-    """Somebody with a browser's cookies at one notebook."""
+    """Somebody with a browser's cookies at one notebook, `url` being its root."""
 
     url: str
     opener: urllib.request.OpenerDirector
+    cookies: http.cookiejar.CookieJar
 
-    def read(self, path: str) -> int:
-        """Ask for a path, and answer the status."""
+    def read(self, path: str, form: dict[str, str] | None = None) -> int:
+        """Ask for a path below the notebook's root, or send a form there, and answer the status."""
+        data = urllib.parse.urlencode(form).encode() if form else None
         try:
-            with self.opener.open(urllib.parse.urljoin(self.url, path), timeout=20) as answer:
+            with self.opener.open(self.url + path, data, timeout=20) as answer:
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code
 
 
-def log_in(url: str, password: str) -> Visitor:
-    """Answer the login page of a link with a password, right or wrong."""
+def visit(link: str, tls: Document) -> Visitor:
+    """Come to a notebook by its link, trusting whom `tls` of the document names."""
     cookies = http.cookiejar.CookieJar()
-    opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor(cookies), urllib.request.ProxyHandler({}))
-    visitor = Visitor(url, opener)
-    visitor.read("/login")
-    token = next((str(cookie.value) for cookie in cookies if cookie.name == "_xsrf"), "")
-    form = urllib.parse.urlencode({"_xsrf": token, "password": password}).encode()
-    try:
-        opener.open(urllib.parse.urljoin(url, "/login?next=/api/contents"), form, timeout=20).close()
-    except urllib.error.HTTPError as error:
-        error.close()
+    opener = urllib.request.build_opener(
+        urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=tls["ca_file"])),
+        urllib.request.HTTPCookieProcessor(cookies),
+        urllib.request.ProxyHandler({}),
+    )
+    return Visitor(link.partition("/lab")[0] + "/", opener, cookies)
+
+
+def log_in(notebook: Document, tls: Document) -> Visitor:
+    """Answer the login page of a notebook with its password, right or wrong."""
+    visitor = visit(notebook["url"], tls)
+    visitor.read("login")
+    token = next((str(cookie.value) for cookie in visitor.cookies if cookie.name == "_xsrf"), "")
+    visitor.read("login", {"_xsrf": token, "password": notebook["password"]})
     return visitor
 
 

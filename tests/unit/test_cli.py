@@ -19,7 +19,7 @@ from dstk_runner.results import Check, Deployment, Failure, Notebook, Plan, Rece
 
 NOTEBOOK = Notebook(
     student="ada",
-    url="http://203.0.113.7:8888/lab",
+    url="https://203.0.113.7/ada/lab",
     password="open sesame",  # noqa: S106 - a test's own
     instance_id="i-1",
     address="203.0.113.7",

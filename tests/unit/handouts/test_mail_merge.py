@@ -22,7 +22,7 @@ def test_a_row_has_all_that_a_letter_needs() -> None:
     ada = {"name": "Ada Lovelace", "email": "ada@example.org", "group": "A"}
     write_handouts(seen(notebook("ada")), config=wanted(ada))
     assert rows() == [
-        {**ada, "login": "ada", "link": "http://203.0.113.7:8888/lab?of=ada", "password": "secret-of-ada"}
+        {**ada, "login": "ada", "link": "https://203.0.113.7/ada/lab?of=ada", "password": "secret-of-ada"}
     ]
 
 

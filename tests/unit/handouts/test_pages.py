@@ -36,7 +36,7 @@ def test_the_file_for_the_printer_says_that_it_holds_the_passwords_of_the_class(
 
 def test_a_page_has_link_password_and_login() -> None:
     text = re.sub(r"<[^>]+>", "", render_pages([ADA], deployment="csx450"))
-    assert {"http://203.0.113.7:8888/lab?of=ada", "secret-of-ada", "ada"} <= set(unescape(text).split())
+    assert {"https://203.0.113.7/ada/lab?of=ada", "secret-of-ada", "ada"} <= set(unescape(text).split())
 
 
 def test_the_code_is_of_the_link_alone() -> None:
