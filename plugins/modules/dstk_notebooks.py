@@ -53,7 +53,7 @@ options:
     default: present
   notebooks:
     description:
-      - One mapping a seat, with student, seat, port, image, memory (MB), cpus, home (GB of the home's file system, 0 for
+      - One mapping a seat, with student, seat, port, image, memory (MB), cpus, home (GB of its file system, 0 for
         a plain folder) and sudo (whether its user may become root). 0 is no limit of memory but what the host needs.
     type: list
     elements: dict
