@@ -21,7 +21,7 @@ _EXPIRED = (
 )
 _TYPE = "choose another `instance_type`, or a `region` that offers it"
 _PERMISSION = (
-    "let the account's administrator give you the permission of this call; the README of each role lists what it needs"
+    "let the account's administrator give you the permission of this call; `dstk iam-policy` prints all that dstk needs"
 )
 _SLOWLY = "wait a minute and run the same command again; nothing is made twice"
 _AGAIN = "run the same command again; nothing is made twice. If it stays, choose another `deployment`"

@@ -36,7 +36,7 @@ def check_account(config: Config) -> list[Check]:
     except Exception as error:
         return [*first, _unasked("ec2", error)]
     rest: list[Callable[[], list[Check]]] = [
-        partial(_guarded, "permissions", _check_permissions, client),
+        partial(_guarded, "permissions", _check_permissions, client, config.deployment),
         partial(_guarded, "instance_type", check_class, client, quotas, config),
         partial(_guarded, "vpc", _check_vpc, client, quotas, config),
         partial(_guarded, "address quota", _check_addresses, client, quotas),
@@ -93,27 +93,36 @@ def _check_region(config: Config) -> Check:
     return Check(name="region", status="ok", message=config.region)
 
 
-def _check_permissions(client: Any) -> list[Check]:
-    """Dry-run what makes and removes things: AWS says whether it would be allowed; its other complaints do not count.
+def _check_permissions(client: Any, deployment: str) -> list[Check]:
+    """Dry-run what makes things: AWS says whether it would be allowed; its other complaints do not count.
 
+    All bears the tag, as it will, for a policy may ask for that. What changes and removes things cannot be tried: a
+    policy may allow that for what bears the tag only, and nothing does yet.
     DryRun: https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_RunInstances.html
     """
-    trials: dict[str, Mapping[str, Any]] = {
-        "create_vpc": {"CidrBlock": "10.77.0.0/16"},
-        "create_internet_gateway": {},
-        "create_security_group": {"GroupName": "dstk-dry-run", "Description": "dry run"},
-        "import_key_pair": {"KeyName": "dstk-dry-run", "PublicKeyMaterial": b"ssh-ed25519 AAAA"},
-        "run_instances": {"ImageId": "ami-00000000000000000", "MinCount": 1, "MaxCount": 1},
-        "create_tags": {"Resources": ["vpc-00000000000000000"], "Tags": [{"Key": TAG, "Value": "dry-run"}]},
-        "terminate_instances": {"InstanceIds": ["i-00000000000000000"]},
+    trials: dict[str, tuple[str, Mapping[str, Any]]] = {
+        "create_vpc": ("vpc", {"CidrBlock": "10.77.0.0/16"}),
+        "create_internet_gateway": ("internet-gateway", {}),
+        "create_security_group": ("security-group", {"GroupName": "dstk-dry-run", "Description": "dry run"}),
+        "import_key_pair": ("key-pair", {"KeyName": "dstk-dry-run", "PublicKeyMaterial": b"ssh-ed25519 AAAA"}),
+        "run_instances": ("instance", {"ImageId": "ami-00000000000000000", "MinCount": 1, "MaxCount": 1}),
     }
-    denied = ask_all([partial(_is_denied, client, call, options) for call, options in trials.items()])
+    denied = ask_all(
+        [
+            partial(_is_denied, client, call, {**options, "TagSpecifications": _make_tags(kind, deployment)})
+            for call, (kind, options) in trials.items()
+        ]
+    )
     names = [call.title().replace("_", "") for call, refused in zip(trials, denied, strict=True) if refused]
     if names:
         message = f"you may not {', '.join(f'ec2:{name}' for name in names)}"
-        fix = "ask your administrator for these, or for the managed policy AmazonEC2FullAccess"
+        fix = "give your administrator what `dstk iam-policy` prints: it is all that dstk needs"
         return [Check(name="permissions", status="fail", message=message, fix=fix)]
-    return [Check(name="permissions", status="ok", message="instances, networks and key pairs may be made and removed")]
+    return [Check(name="permissions", status="ok", message="instances, networks and key pairs may be made")]
+
+
+def _make_tags(kind: str, deployment: str) -> list[dict[str, Any]]:
+    return [{"ResourceType": kind, "Tags": [{"Key": TAG, "Value": deployment}]}]
 
 
 def _is_denied(client: Any, call: str, options: Mapping[str, Any]) -> bool:

@@ -14,6 +14,7 @@ import typer
 
 from dstk_runner import api, display
 from dstk_runner._version import __version__
+from dstk_runner.cli_account import account_app
 from dstk_runner.cli_classroom import classroom_app
 from dstk_runner.cli_deployment import deployment_app
 from dstk_runner.cli_handouts import handouts_app
@@ -37,6 +38,7 @@ app.add_typer(deployment_app)
 app.add_typer(classroom_app)
 app.add_typer(handouts_app)
 app.add_typer(host_app)
+app.add_typer(account_app)
 app.add_typer(sandbox_app, name="sandbox")
 
 # typer brings its own click since 0.25, under a private name; this is UsageError in either

@@ -89,6 +89,16 @@ class Place:
             self.client.terminate_instances(InstanceIds=ids)
             self.client.get_waiter("instance_terminated").wait(InstanceIds=ids, WaiterConfig={"Delay": 1})
 
+    def make_client(self, service: str) -> Any:
+        """Return a client of another service, of who may do everything."""
+        return boto3.client(
+            service,
+            REGION,
+            endpoint_url=self.environment["AWS_ENDPOINT_URL"],
+            aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
+            aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
+        )
+
     def inject(self, action: str, fault: str, **more: Any) -> None:
         sandbox.inject(action, fault, directory=self.folder, **more)
 

@@ -38,23 +38,24 @@ class Calls:
         """Begin at nothing."""
         self._lock = threading.Lock()
         self._counts: Counter[str] = Counter()
-        self._permissions: set[str] = set()
+        self._permissions: dict[str, set[str]] = {}
 
     def add(self, call: Call) -> None:
         """Count one call."""
         with self._lock:
             self._counts[call.action] += 1
-            self._permissions.update(find_permissions(call.service, call.action))
+            permissions = self._permissions.setdefault(call.access_key_id or "", set())
+            permissions.update(find_permissions(call.service, call.action))
 
     def find_counts(self) -> dict[str, int]:
         """Return the number of calls by action."""
         with self._lock:
             return dict(self._counts)
 
-    def find_permissions(self) -> list[str]:
-        """Return what IAM must allow for the calls that were made, such as `ec2:RunInstances`."""
+    def find_permissions(self) -> dict[str, list[str]]:
+        """Return what IAM must allow for the calls of each access key, such as `ec2:RunInstances`."""
         with self._lock:
-            return sorted(self._permissions)
+            return {key: sorted(permissions) for key, permissions in self._permissions.items()}
 
     def clear(self) -> None:
         """Begin at nothing again."""

@@ -51,9 +51,9 @@ def find_calls(*, directory: str | os.PathLike[str] | None = None) -> dict[str, 
     return {str(action): int(count) for action, count in calls.items()}
 
 
-def find_permissions(*, directory: str | os.PathLike[str] | None = None) -> list[str]:
-    """Return what IAM must allow for the calls since the sandbox was started, such as `ec2:RunInstances`."""
-    return [str(permission) for permission in ask("GET", "permissions", directory=directory)]
+def find_permissions(access_key_id: str, *, directory: str | os.PathLike[str] | None = None) -> list[str]:
+    """Return what IAM must allow for the calls that were made with this key, such as `ec2:RunInstances`."""
+    return [str(permission) for permission in ask("GET", "permissions", directory=directory).get(access_key_id, ())]
 
 
 def ensure_quota(code: str, value: float, *, directory: str | os.PathLike[str] | None = None) -> None:

@@ -1,0 +1,110 @@
+"""The least policy of IAM with which a deployment can be made, looked at and removed.
+
+The calls stand in permissions.json, each with what it is for. Where AWS can tell, a policy allows to change only what
+carries the deployment's tag, and to make only what is given it:
+https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from importlib.resources import files
+from typing import Any
+
+from dstk_runner.config import Config
+from dstk_runner.resources import TAG
+
+__all__ = ["Permission", "find_permissions", "make_policy"]
+
+#: What EC2 makes on its way to what is asked for bears the tag too.
+_MADE = ("instance", "internet-gateway", "key-pair", "network-interface", "route-table", "security-group", "subnet")
+#: What a launch is given beside the image. It is used, not changed, so that it need not bear the tag.
+_USED = ("key-pair", "security-group", "subnet")
+_WITHIN_A_VPC = frozenset({"ec2:CreateRouteTable", "ec2:CreateSecurityGroup", "ec2:CreateSubnet"})
+
+
+@dataclass(frozen=True)
+class Permission:
+    """A call that dstk makes: whether it reads, makes or changes, and what for.
+
+    `needed` names the part of the configuration that it comes with; empty is always. `unseen` says why no call shows
+    it, where AWS asks for it beside a call.
+    """
+
+    action: str
+    does: str
+    purpose: str
+    needed: str = ""
+    unseen: str = ""
+
+    @property
+    def service(self) -> str:
+        """The service, as a policy names it."""
+        return self.action.partition(":")[0]
+
+
+def find_permissions(config: Config) -> list[Permission]:
+    """Return what a deployment of this configuration calls."""
+    parts = {"", *(["domain"] if config.domain else []), *(["ssm"] if config.access == "ssm" else [])}
+    rows = json.loads(files(__package__).joinpath("permissions.json").read_text(encoding="utf-8"))
+    known = [
+        Permission(row["action"], row["does"], row["for"], row.get("with", ""), row.get("unseen", "")) for row in rows
+    ]
+    return [permission for permission in known if permission.needed in parts]
+
+
+def make_policy(config: Config) -> dict[str, Any]:
+    """Return the policy document."""
+    return {"Version": "2012-10-17", "Statement": list(_make_statements(config))}
+
+
+def _make_statements(config: Config) -> Iterator[dict[str, Any]]:
+    permissions = find_permissions(config)
+    partition = _find_partition(config.region)
+    here = f"arn:{partition}:ec2:{config.region}"
+    requested = {"StringEquals": {f"aws:RequestTag/{TAG}": config.deployment}}
+    tagged = {"StringEquals": {f"aws:ResourceTag/{TAG}": config.deployment}}
+    making = _select(permissions, "make", "ec2")
+    yield _allow("Read", _select(permissions, "read"), ["*"])
+    yield _allow("Make", making, [f"{here}:*:{kind}/*" for kind in (*_MADE, "volume", "vpc")], requested)
+    within = [action for action in making if action in _WITHIN_A_VPC]
+    yield _allow("MakeInVpc", within, [f"{here}:*:vpc/*"])
+    used = [f"{here}::image/*", *(f"{here}:*:{kind}/*" for kind in _USED)]
+    yield _allow("LaunchFrom", ["ec2:RunInstances"], used)
+    at_birth = {"StringEquals": {"ec2:CreateAction": [action.partition(":")[2] for action in making]}}
+    yield _allow("TagWhatIsMade", ["ec2:CreateTags"], [f"{here}:*:*/*"], at_birth)
+    yield _allow("ChangeWhatIsTagged", _select(permissions, "change", "ec2"), [f"{here}:*:*/*"], tagged)
+    if config.domain:
+        names = _select(permissions, "change", "route53")
+        yield _allow("Name", names, [f"arn:{partition}:route53:::hostedzone/*"], _make_names(config.domain))
+
+
+def _make_names(domain: str) -> dict[str, Any]:
+    """Return the condition of a change: addresses of names under the domain, and whose they are.
+
+    https://docs.aws.amazon.com/Route53/latest/DeveloperGuide/specifying-rrset-conditions.html
+    """
+    key = "route53:ChangeResourceRecordSets"
+    return {
+        "ForAllValues:StringLike": {f"{key}NormalizedRecordNames": [f"*.{domain.rstrip('.').lower()}"]},
+        "ForAllValues:StringEquals": {f"{key}RecordTypes": ["A", "TXT"]},
+    }
+
+
+def _select(permissions: Iterable[Permission], does: str, service: str = "") -> list[str]:
+    return sorted(item.action for item in permissions if item.does == does and service in ("", item.service))
+
+
+def _allow(
+    sid: str, actions: list[str], resources: list[str], condition: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    statement: dict[str, Any] = {"Sid": sid, "Effect": "Allow", "Action": actions, "Resource": resources}
+    return {**statement, "Condition": condition} if condition else statement
+
+
+def _find_partition(region: str) -> str:
+    import boto3
+
+    return str(boto3.session.Session().get_partition_for_region(region))
