@@ -91,7 +91,8 @@ class Place:
 
     def make_client(self, service: str) -> Any:
         """Return a client of another service, of who may do everything."""
-        return boto3.client(
+        make: Any = boto3.client  # typed by service, by name only
+        return make(
             service,
             REGION,
             endpoint_url=self.environment["AWS_ENDPOINT_URL"],
