@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from dstk_runner._version import __version__
-from dstk_runner.api import deploy, destroy, doctor, plan, status
+from dstk_runner.api import deploy, destroy, doctor, plan, rotate, status
 from dstk_runner.classroom import collect, pull, run, send, takehome
 from dstk_runner.classwork import Classwork
 from dstk_runner.config import Config, load_config
@@ -43,6 +43,7 @@ __all__ = [
     "load_config",
     "plan",
     "pull",
+    "rotate",
     "run",
     "send",
     "status",

@@ -1,4 +1,4 @@
-"""The library: deploy, look, plan, destroy. Each takes a path, a mapping or keyword arguments, or a Config."""
+"""The library: deploy, look, plan, rotate, destroy. Each takes a path, a mapping or keyword arguments, or a Config."""
 
 from __future__ import annotations
 
@@ -26,6 +26,7 @@ __all__ = [
     "open_session",
     "plan",
     "read_logs",
+    "rotate",
     "status",
 ]
 
@@ -92,6 +93,26 @@ def status(
         log = new_log(wanted, "status")
         seen = read_deployment(wanted, run_for("status", wanted, on_event, log), roll, log)
         return replace(seen, failures=(*seen.failures, *find_troubles(seen.notebooks)), changed=0)
+
+
+def rotate(
+    config: Request = None, *, limit: Iterable[str] = (), on_event: OnEvent | None = None, **overrides: Any
+) -> Deployment:
+    """Make passwords and logins anew: who is logged in is not any more. Takes and raises what `deploy` does.
+
+    Handouts of before name passwords that are no longer good.
+    """
+    from dstk_runner.roll import call_roll
+    from dstk_runner.state import hold_lock, new_log
+
+    with open_request(config, add_to_run(overrides, limit), on_event) as wanted, hold_lock(wanted, "rotate") as run:
+        roll = call_roll(wanted)
+        if not roll.hosts:
+            message = f"nothing of {wanted.deployment} is in {wanted.region}"
+            failure = Failure(stage="rotate", message=message, fix="dstk up")
+            return Deployment(deployment=wanted.deployment, region=wanted.region, failures=(failure,))
+        log = new_log(wanted, "rotate")
+        return read_deployment(wanted, run_for("rotate", wanted, on_event, log, run_id=run), roll, log)
 
 
 def plan(config: Request = None, *, on_event: OnEvent | None = None, **overrides: Any) -> Plan:

@@ -1,4 +1,4 @@
-"""`dstk plan`, `up`, `status` and `destroy`: a deployment as a whole."""
+"""`dstk plan`, `up`, `status`, `rotate` and `destroy`: a deployment as a whole."""
 
 from __future__ import annotations
 
@@ -79,6 +79,18 @@ def status(
         result = api.status(config, on_event=progress)
     if html:
         write_overview(result, html, config=config)
+    finish(request, result, display.render_deployment(result))
+
+
+@deployment_app.command()
+@takes_request
+def rotate(request: Request, limit: Limit = None) -> None:
+    """Make new passwords, and end all logins; handouts have to be written again."""
+    config = request.load(limit=limit)
+    with follow(open_errors(), config, "rotate") as progress:
+        result = api.rotate(config, on_event=progress)
+    if result.notebooks:
+        tell("Passwords of before are no longer good: write the handouts again with `dstk handouts`.")
     finish(request, result, display.render_deployment(result))
 
 

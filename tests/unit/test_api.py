@@ -209,6 +209,17 @@ def test_logs_come_by_host_and_by_log(world: World) -> None:
     assert world.ran[0][1]["extra_vars"]["jupyter_container_log_lines"] == 7
 
 
+def test_rotating_where_nothing_is_runs_nothing(world: World) -> None:
+    world.hosts = ()
+    assert ([failure.fix for failure in api.rotate().failures], world.ran) == (["dstk up"], [])
+
+
+def test_rotating_runs_the_playbook_of_that_name(world: World) -> None:
+    world.hosts = (host("i-1", "ada"),)
+    api.rotate(limit=["ada"])
+    assert [name for name, _ in world.ran] == ["rotate"]
+
+
 def test_an_error_without_mistakes_is_one_failure() -> None:
     [failure] = api.explain_failure(RunError("it broke", "mend it"), stage="dstk")
     assert (failure.message, failure.fix) == ("it broke", "mend it")
