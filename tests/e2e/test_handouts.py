@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from dstk_runner import Failure, write_handouts, write_overview
+from dstk_runner import Failure, Tls, write_handouts, write_overview
 from support import browser
 from support.classes import notebook, seen, wanted
 from support.environment import BIN
@@ -47,7 +47,10 @@ CLASS = seen(
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The handouts of a class with names of every kind."""
     into = tmp_path_factory.mktemp("class")
-    write_handouts(CLASS, into, config=wanted(*ROSTER))
+    authority = tmp_path_factory.mktemp("tls") / "ca.pem"
+    authority.write_text("-----BEGIN CERTIFICATE-----\n")
+    tls = Tls(mode="private", ca_file=authority, sha256="0f" * 32)
+    write_handouts(replace(CLASS, tls=tls), into, config=wanted(*ROSTER))
     return into
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 from dstk_runner.errors import ConfigError, Mistake
@@ -36,19 +37,32 @@ def write_folder(
         # passwords do not end in a repository by a `git add .`
         write_private(ensure_folder(folder) / ".gitignore", "*\n")
     pages = ensure_folder(folder / STUDENTS)
-    written = [
-        write_private(pages / f"{person.login}.html", render_pages([person], deployment=deployment.deployment))
-        for person in ready
-    ]
+    authority = _copy_authority(folder, deployment)
+
+    def render(students: Sequence[Person]) -> str:
+        name = authority.name if authority else ""
+        return render_pages(students, deployment=deployment.deployment, tls=deployment.tls, authority=name)
+
+    written = [write_private(pages / f"{person.login}.html", render([person])) for person in ready]
     if not only_pages:
         _remove_others(pages, keep={path.name for path in written})
         written += [
-            write_private(folder / PRINT_ALL, render_pages(ready, deployment=deployment.deployment)),
+            write_private(folder / PRINT_ALL, render(ready)),
             write_private(folder / MAIL_MERGE, render_mail_merge(ready)),
             write_private(folder / OVERVIEW, render_overview(deployment, people)),
         ]
+    if authority:
+        written.append(authority)
     lacking = [person for person in people if person not in ready and not person.failures]
     return tuple(written), tuple(_explain(person) for person in lacking)
+
+
+def _copy_authority(folder: Path, deployment: Deployment) -> Path | None:
+    """Put what browsers have to trust beside the pages, under a name that systems know how to open."""
+    if not (deployment.tls and deployment.tls.ca_file and deployment.tls.ca_file.is_file()):
+        return None
+    text = deployment.tls.ca_file.read_text(encoding="utf-8")
+    return write_private(folder / f"{deployment.deployment}-authority.crt", text)
 
 
 def _remove_others(pages: Path, *, keep: set[str]) -> None:
