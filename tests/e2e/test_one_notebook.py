@@ -94,7 +94,7 @@ def test_only_the_caller_may_come_in(deployed: dict[str, Any], api: Api) -> None
 
 def test_the_home_is_the_notebook_users_and_not_the_login_home(deployed: dict[str, Any], user: User) -> None:
     seen = user.dstk("ssh", *OPTIONS, "--", "sudo", "stat", "-c", "%u:%g", "/srv/dstk/ada/home").stdout
-    assert seen.strip() == "1000:100"
+    assert seen.strip() == "701000:700100"
     mounts = user.dstk(
         "ssh", *OPTIONS, "--", "docker", "inspect", "-f", "'{{json .HostConfig.Binds}}'", "dstk-ada"
     ).stdout
