@@ -135,8 +135,8 @@ def serve(caddyfile: str) -> None:
     running = run("systemctl", "is-active", "caddy")[0] == 0
     code, said = run("systemctl", "reload" if knows and running else "restart", "caddy")
     if code:
-        said = run("journalctl", "--unit", "caddy", "--output", "cat", "--lines", "3", "--no-pager")[1] or said
-        raise OSError(said)
+        lines = run("journalctl", "--unit", "caddy", "--output", "cat", "--lines", "30", "--no-pager")[1].splitlines()
+        raise OSError(next((line for line in reversed(lines) if line.startswith("Error:")), said))
 
 
 def find_lacking(names: list[str], server: str, since: float) -> list[str]:

@@ -15,6 +15,12 @@ from dstk_runner.results import Check
 __all__ = ["find_mistakes", "run_checks"]
 
 
+_ENCRYPTION = {
+    "auto": "TLS, with certificates of the ACME server where it reaches the hosts, else of an own authority",
+    "private": "TLS, with certificates of the deployment's own authority, which browsers have to trust once",
+}
+
+
 def run_checks(config: Config, *, everything: bool = False) -> tuple[Check, ...]:
     """Ask what `up` needs to be true; with `everything`, also what only a person wants to know.
 
@@ -53,6 +59,5 @@ def _check_request(config: Config) -> list[Check]:
         found.append(
             Check(name="allowed_cidrs", status="warn", message=message, fix="write [auto], or your campus's own")
         )
-    message = "the notebook speaks plain HTTP: its password can be read on the way"
-    found.append(Check(name="encryption", status="warn", message=message, fix="log in from networks you trust"))
+    found.append(Check(name="encryption", status="ok", message=_ENCRYPTION[config.tls]))
     return found
