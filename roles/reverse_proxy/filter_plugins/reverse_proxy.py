@@ -7,7 +7,7 @@ from typing import Any
 
 
 def find_sites(notebooks: Iterable[Mapping[str, Any]], address: str) -> list[dict[str, Any]]:
-    """Answer which names a host answers to, and which notebooks are below each.
+    """Answer which names a host answers to, as `host` of a URL too, and which notebooks are below each.
 
     Args:
         notebooks: with student, port and name; without a name, it is reached at the address.
@@ -16,7 +16,10 @@ def find_sites(notebooks: Iterable[Mapping[str, Any]], address: str) -> list[dic
     sites: dict[str, list[Mapping[str, Any]]] = {}
     for notebook in notebooks:
         sites.setdefault(notebook.get("name") or address, []).append(notebook)
-    return [{"name": name, "notebooks": below} for name, below in sites.items()]
+    return [
+        {"name": name, "host": f"[{name}]" if ":" in name else name, "notebooks": below}
+        for name, below in sites.items()
+    ]
 
 
 class FilterModule:

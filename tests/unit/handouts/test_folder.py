@@ -3,13 +3,14 @@ from __future__ import annotations
 import json
 import os
 import stat
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from dstk_runner import write_handouts
 from dstk_runner.errors import ConfigError
-from dstk_runner.results import Failure
+from dstk_runner.results import Failure, Tls
 from support.classes import notebook, seen, wanted
 
 pytestmark = pytest.mark.usefixtures("home")
@@ -37,6 +38,29 @@ def test_the_result_names_every_file() -> None:
     result = write_handouts(seen(notebook("ada")), config=wanted("ada"))
     there = {path for path in Path("handouts").rglob("*") if path.is_file() and path.name != ".gitignore"}
     assert set(result.files) == there
+
+
+@pytest.fixture
+def private(tmp_path: Path) -> Tls:
+    (tmp_path / "ca.pem").write_text("authority")
+    return Tls(mode="private", ca_file=tmp_path / "ca.pem", sha256="0f" * 32)
+
+
+def test_what_browsers_have_to_trust_lies_beside_the_pages(private: Tls) -> None:
+    write_handouts(replace(seen(notebook("ada")), tls=private), config=wanted("ada"))
+    assert Path("handouts/csx450-authority.crt").read_text() == "authority"
+
+
+def test_a_page_names_the_file_to_trust_and_its_sum(private: Tls) -> None:
+    write_handouts(replace(seen(notebook("ada")), tls=private), config=wanted("ada"))
+    page = (PAGES / "ada.html").read_text()
+    assert "csx450-authority.crt" in page
+    assert "0f" * 32 in page
+
+
+def test_nothing_is_to_be_trusted_where_a_public_authority_has_signed() -> None:
+    write_handouts(replace(seen(notebook("ada")), tls=Tls(mode="acme")), config=wanted("ada"))
+    assert "SHA-256" not in (PAGES / "ada.html").read_text()
 
 
 def test_the_document_is_that_of_the_design() -> None:

@@ -134,3 +134,18 @@ def test_how_the_host_reaches_its_index_ends_in_no_layer(load: Load) -> None:
 def test_a_missing_branch_says_to_correct_it(load: Load) -> None:
     said = "fatal: couldn't find remote ref main"
     assert "Fix: correct course_branch" in load("modules/dstk_notebook_course").find_message(said, "ada", "https://x/y")
+
+
+TAKEN = [{"student": "ada", "seat": 1}, {"student": "gone", "seat": 3}]
+
+
+def test_the_proxy_serves_every_seat_of_a_host_whoever_the_run_is_for(load: Load) -> None:
+    assert load("filter/dstk_notebooks").dstk_host_sites(TAKEN, port=8888) == [
+        {"student": "ada", "port": 8888, "name": ""},
+        {"student": "gone", "port": 8890, "name": ""},
+    ]
+
+
+def test_with_a_domain_each_notebook_has_a_name(load: Load) -> None:
+    sites = load("filter/dstk_notebooks").dstk_host_sites(TAKEN, port=8888, domain="class.example.edu")
+    assert [site["name"] for site in sites] == ["ada.class.example.edu", "gone.class.example.edu"]

@@ -37,3 +37,8 @@ def jupyter_container() -> Filters:
 @pytest.fixture(scope="session")
 def notebook_files() -> Filters:
     return load_filters("notebook_files")
+
+
+@pytest.fixture(scope="session")
+def reverse_proxy() -> Filters:
+    return load_filters("reverse_proxy")
