@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import struct
 from collections.abc import Iterable
 from pathlib import Path
 
-from ansible.module_utils.dstk_notebooks import run
+from ansible.module_utils.dstk_notebooks import find_name, run
 
 GB = 1000**3
+BLOCK = 4096
+"""What ext4 counts in."""
 FSTAB = Path("/etc/fstab")
 SYSTEM_RESERVE = 8 * GB
 """What homes leave of the disk to the system, the image and its successor."""
@@ -94,15 +97,36 @@ def _make(image: Path, size: int) -> None:
     fresh.rename(image)
 
 
+def find_size(image: Path) -> int:
+    """Answer the size in bytes that a file system knows of itself: it is smaller than its file where growing failed."""
+    with image.open("rb") as file:
+        # where ext4 keeps its superblock; the first fields are the numbers of inodes and blocks
+        file.seek(1024)
+        head = file.read(28)
+    blocks, exponent = struct.unpack_from("<I", head, 4)[0], struct.unpack_from("<I", head, 24)[0]
+    return int(blocks) * (1024 << int(exponent))
+
+
 def _grow(image: Path, home: Path, size: int) -> bool:
-    """Let a home grow while it is in use."""
-    if image.stat().st_size >= size:
+    """Let a home grow: while it is in use, where the kernel lets it, else while its notebook is stopped."""
+    if find_size(image) >= size // BLOCK * BLOCK:
         return False
-    _check_room(image.parent.parent, size - image.stat().st_size)
-    os.truncate(image, size)
+    if image.stat().st_size < size:
+        _check_room(image.parent.parent, size - image.stat().st_size)
+        os.truncate(image, size)
     device = _call("findmnt", "--noheadings", "--output", "SOURCE", "--mountpoint", str(home))
     _call("losetup", "--set-capacity", device)
-    _call("resize2fs", device)
+    if run("resize2fs", device)[0] == 0:
+        return True
+    # the module starts it again
+    run("docker", "stop", "--time", "10", find_name(image.parent.name))
+    _call("umount", str(home))
+    code, output, errors = run("e2fsck", "-f", "-p", str(image))
+    # 1 says that what it found is mended
+    if code > 1:
+        raise HomeError(f"its file system is damaged: {output}{errors}\nFix: mend it with `e2fsck -f {image}`.")
+    _call("resize2fs", str(image))
+    _call("mount", str(home))
     return True
 
 

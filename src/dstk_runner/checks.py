@@ -8,6 +8,7 @@ from functools import partial
 
 from dstk_runner import checks_aws, checks_local, checks_network
 from dstk_runner.aws import ask_all
+from dstk_runner.checks_wall import check_wall
 from dstk_runner.config import Config
 from dstk_runner.errors import ConfigError, Mistake
 from dstk_runner.results import Check
@@ -29,11 +30,13 @@ def run_checks(config: Config, *, everything: bool = False) -> tuple[Check, ...]
     questions: list[Callable[[], Iterable[Check]]] = [
         partial(checks_local.check_versions),
         partial(checks_local.check_ssh),
+        partial(checks_local.check_session_manager, config),
         partial(checks_local.check_key, config),
         partial(checks_network.check_address, config),
         partial(checks_network.check_ssh_out, config),
         partial(checks_aws.check_account, config),
         partial(_check_request, config),
+        partial(check_wall, config),
     ]
     if everything:
         questions += [

@@ -106,6 +106,12 @@ def test_a_door_open_to_the_world_is_warned_of() -> None:
     assert checks["allowed_cidrs"].status == "warn"
 
 
+@pytest.mark.parametrize("key", ["sudo", "terminals"])
+def test_a_wall_that_is_thinner_is_warned_of(key: str) -> None:
+    checks = {check.name: check for check in run_checks(load_config({key: True}))}
+    assert checks[key].status == "warn"
+
+
 def test_the_doctor_asks_more_than_up_does() -> None:
     config = load_config({})
     names = [{check.name for check in run_checks(config, everything=every)} for every in (False, True)]
