@@ -118,7 +118,10 @@ def ensure_file(path: Path, text: str, mode: int, group: str = "root") -> bool:
 
 def ensure_log(path: Path) -> None:
     """Make the access log, which others read from the start, and Caddy's it must be."""
+    path.parent.mkdir(mode=0o755, exist_ok=True)
     path.touch(mode=0o640)
+    # where the log is turned over, Caddy writes into the folder
+    shutil.chown(path.parent, "caddy", "caddy")
     shutil.chown(path, "caddy", "caddy")
 
 

@@ -23,6 +23,8 @@ students: [ada, ben]
 placement: shared
 students_per_host: 2
 course_repo: {url}
+# the course is served from the network that the hosts of the sandbox are in, which is closed to notebooks otherwise
+vpc_cidr: 10.99.0.0/16
 extra_packages: {{pip: [humanize], apt: [tree]}}
 """
 BOTH = {"ada", "ben"}
