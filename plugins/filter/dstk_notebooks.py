@@ -11,7 +11,7 @@ NOTEBOOK_CPUS = 1
 SYSTEM_GB = 16
 """What homes leave of a disk: the system, the image, and the next one beside it."""
 SEATS = 4
-"""By how many the rest is divided on a shared host whose number of seats is not said."""
+"""By how many the rest is divided at least on a shared host whose number of seats is not said."""
 
 
 def parse_limit(limit: object) -> list[str]:
@@ -73,8 +73,8 @@ def dstk_host_notebooks(
         seats: how many a shared host has, or ``auto``.
         sudo: whether students may become root in their containers.
     """
-    names, rows, notebooks = parse_limit(limit), list(members), []
-    parts = 1 if not shared else SEATS if str(seats) == "auto" else int(str(seats))
+    names, rows, taken, notebooks = parse_limit(limit), list(members), list(taken), []
+    parts = 1 if not shared else max(SEATS, len(taken)) if str(seats) == "auto" else int(str(seats))
     size = max(1, (int(disk) - SYSTEM_GB) // parts) if str(home) == "auto" else int(str(home))
     for seat in taken:
         row = find_row(seat, rows)

@@ -13,9 +13,9 @@ CLASS = [{"student": "ada", "identity": "a1", "image": ""}, {"student": "ben", "
 NOTEBOOK = {"student": "ada", "seat": 3, "port": 8890, "image": "img:1", "memory": 1024, "cpus": 0.5}
 
 
-def served(load: Load, seats: list[dict[str, Any]] = SEATS, **options: Any) -> list[dict[str, Any]]:
+def served(load: Load, taken: list[dict[str, Any]] = SEATS, **options: Any) -> list[dict[str, Any]]:
     options = {"image": "img:1", "port": 8888, "shared": True, "members": CLASS, **options}
-    notebooks: list[dict[str, Any]] = load("filter/dstk_notebooks").dstk_host_notebooks(seats, **options)
+    notebooks: list[dict[str, Any]] = load("filter/dstk_notebooks").dstk_host_notebooks(taken, **options)
     return notebooks
 
 
@@ -73,8 +73,59 @@ def test_the_kernel_holds_a_notebook_to_its_limits(load: Load) -> None:
     assert "--pids-limit 99 --memory 1024m --memory-swap 1024m --cpus 0.5" in arguments(load)
 
 
-def test_without_a_limit_nothing_is_said_of_memory(load: Load) -> None:
-    assert "--memory" not in arguments(load, memory=0)
+def test_a_notebook_without_a_limit_leaves_the_host_its_reserve(load: Load) -> None:
+    own = load("module_utils/dstk_notebooks").find_own_limit(1024)
+    assert f"--memory {1024 - 256}m" in arguments(load, memory=0, own_memory=own)
+
+
+def test_only_the_host_itself_reaches_a_container(load: Load) -> None:
+    assert "--network dstk --publish 127.0.0.1:8890:8888" in arguments(load)
+
+
+@pytest.mark.parametrize(
+    "part", ["--user 1000:100", "--cap-drop ALL", "--security-opt no-new-privileges", "--read-only", "--tmpfs /tmp:rw,"]
+)
+def test_the_container_is_a_wall(load: Load, part: str) -> None:
+    assert part in arguments(load)
+    assert part not in arguments(load, sudo=True)
+
+
+def test_who_may_have_sudo_gets_it_by_the_start_script_of_the_image(load: Load) -> None:
+    assert "--user root --env GRANT_SUDO=yes" in arguments(load, sudo=True)
+
+
+def test_the_health_check_asks_below_the_students_own_path(load: Load) -> None:
+    assert "http://127.0.0.1:8888/ada/api" in arguments(load)
+
+
+@pytest.mark.parametrize(
+    ("settings", "offset"),
+    [
+        ("", 0),
+        ("{}", 0),
+        ('{"userns-remap": "dstk-remap"}', 700000),
+        ('{"userns-remap": "dstk-remap:dstk-remap"}', 700000),
+    ],
+)
+def test_the_ids_of_a_host_are_known_by_its_docker(load: Load, settings: str, offset: int) -> None:
+    ranges = "ubuntu:100000:65536\ndstk-remap:700000:65536\n"
+    assert load("module_utils/dstk_notebooks").find_id_offset(settings, ranges) == offset
+
+
+@pytest.mark.parametrize(
+    ("options", "size"),
+    [
+        ({"shared": False, "disk": 30}, 14),
+        ({"disk": 40, "seats": 8}, 3),
+        ({"disk": 40}, 6),
+        ({"disk": 20, "seats": 8}, 1),
+        ({"home": 5}, 5),
+    ],
+)
+def test_a_home_is_an_equal_part_of_the_disk_where_nothing_is_said(
+    load: Load, options: dict[str, Any], size: int
+) -> None:
+    assert {notebook["home"] for notebook in served(load, **options)} == {size}
 
 
 def test_a_limit_is_never_more_than_the_host_has(load: Load) -> None:
