@@ -23,6 +23,7 @@ def _load(name: str):
     return module
 
 
+_buckets = _load("dstk_bucket")
 _errors = _load("dstk_aws_errors")
 _layers = _load("dstk_layers")
 _seats = _load("dstk_seats")
@@ -36,6 +37,11 @@ def dstk_aws_error(result: dict) -> str:
 def dstk_ssh_key_path(choice: str) -> str:
     """Answer the path of the private key that `ssh_key` means."""
     return _layers.find_ssh_key(choice, os.environ)
+
+
+def dstk_bucket(deployment: str, account: str, region: str) -> str:
+    """Answer the bucket that carries a deployment's files where hosts are reached by Session Manager."""
+    return str(_buckets.bucket_name(deployment, account, region))
 
 
 def dstk_names(value: object) -> list[str]:
@@ -75,6 +81,7 @@ class FilterModule:
         """Answer the filters."""
         return {
             "dstk_aws_error": dstk_aws_error,
+            "dstk_bucket": dstk_bucket,
             "dstk_cidrs": dstk_cidrs,
             "dstk_names": dstk_names,
             "dstk_seats": dstk_seats,

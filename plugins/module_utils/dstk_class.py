@@ -53,7 +53,7 @@ class Wishes:
             sizes={key: given[key] for key in ("students_per_host", "notebook_memory", "notebook_cpus")},
             images=given["images"],
             subnets=given["subnets"],
-            launch={key: given[key] for key in ("volume_size", "security_group_ids", "key_name")},
+            launch={key: given[key] for key in ("volume_size", "security_group_ids", "key_name", "instance_profile")},
             timeout=given["timeout"],
         )
 

@@ -77,12 +77,16 @@ class Launcher:
         interface = {**request["NetworkInterfaces"][0], "SubnetId": subnet["id"]}
         complete = {**request, "MinCount": 1, "MaxCount": size, "NetworkInterfaces": [interface]}
         own = find_seats(_requested_tags(request))
+        deadline = time.monotonic() + VISIBLE_SECONDS
         while True:
             token = client_token(self.deployment, request["InstanceType"], subnet["zone"], self.known)
             self.pace.wait()
             try:
                 instances = throttled(self.client.run_instances, ClientToken=token, **complete)["Instances"]
             except ClientError as error:
+                if _awaits_profile(error) and time.monotonic() < deadline:
+                    time.sleep(1)
+                    continue
                 if error_code(error) != "IdempotentParameterMismatch":
                     raise
                 # an earlier run launched under this token what was wished for then: a newer image, a longer roster
@@ -104,6 +108,11 @@ class Launcher:
         return []
 
 
+def _awaits_profile(error: Any) -> bool:
+    """Answer whether EC2 does not know an instance profile yet, which IAM made a moment ago."""
+    return error_code(error) == "InvalidParameterValue" and "iamInstanceProfile" in str(error)
+
+
 def client_token(deployment: str, instance_type: str, zone: str, known: Iterable[str]) -> str:
     """Derive the token of a launch from what is asked for and what was there before.
 
@@ -123,10 +132,12 @@ def run_parameters(
     key_name: str,
     security_group_ids: Sequence[str],
     tags: Mapping[str, str],
+    instance_profile: str = "",
 ) -> dict[str, Any]:
     """Build what RunInstances is asked for, without number, subnet and token."""
     labels = tag_list(tags)
     return {
+        **({"IamInstanceProfile": {"Name": instance_profile}} if instance_profile else {}),
         "ImageId": image["image_id"],
         "InstanceType": instance_type,
         "KeyName": key_name,

@@ -106,6 +106,10 @@ options:
   key_name:
     description: The key pair that opens the instances. Required where O(state=running).
     type: str
+  instance_profile:
+    description: The name of the IAM instance profile of a new instance; empty is none.
+    type: str
+    default: ""
   timeout:
     description: Seconds to wait until all instances are as they should be. They are asked for every second.
     type: int
@@ -243,6 +247,7 @@ def main() -> None:
             "subnets": {"type": "list", "elements": "dict", "default": []},
             "security_group_ids": words,
             "key_name": {"type": "str", "no_log": False},
+            "instance_profile": {"type": "str", "default": ""},
             "timeout": {"type": "int", "default": 300},
         },
         required_if=[("state", "running", ["instance_type", "key_name", "image_owner", "image_name"])],

@@ -17,8 +17,15 @@ from dstk_runner.config import Config
 from dstk_runner.project import find_project
 from dstk_runner.results import Check
 
-__all__ = ["check_docker", "check_key", "check_ssh", "check_versions"]
+__all__ = ["check_docker", "check_key", "check_session_manager", "check_ssh", "check_versions"]
 
+#: Where AWS's packages put it, and where Ansible's connection looks for it first.
+_PLUGIN = "/usr/local/bin/session-manager-plugin"
+_INSTALL_PLUGIN = (
+    "install AWS's Session Manager plugin "
+    "(https://docs.aws.amazon.com/systems-manager/latest/userguide/session-manager-working-with-install-plugin.html), "
+    "or set `access: ssh`"
+)
 _INSTALL_SSH = "apt install openssh-client (macOS has it)"
 
 
@@ -73,6 +80,17 @@ def check_ssh() -> list[Check]:
         message = f"{' and '.join(missing)} cannot be found"
         return [Check(name="ssh", status="fail", message=message, fix=_INSTALL_SSH)]
     return [Check(name="ssh", status="ok", message=str(shutil.which("ssh")))]
+
+
+def check_session_manager(config: Config) -> list[Check]:
+    """Look for what Ansible's connection by Session Manager starts, where the hosts are reached so."""
+    if config.access != "ssm":
+        return []
+    found = _PLUGIN if Path(_PLUGIN).exists() else shutil.which("session-manager-plugin")
+    if found:
+        return [Check(name="session", status="ok", message=found)]
+    message = "session-manager-plugin cannot be found"
+    return [Check(name="session", status="fail", message=message, fix=_INSTALL_PLUGIN)]
 
 
 def check_key(config: Config) -> list[Check]:

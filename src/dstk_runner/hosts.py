@@ -72,7 +72,16 @@ def find_host(config: Config, student: str | None = None) -> Host:
 
 
 def make_ssh_command(config: Config, host: Host, words: list[str]) -> list[str]:
-    """Return the command that logs in, or runs `words` there, with the key and the host keys that the playbooks use."""
+    """Return the command that logs in, or runs `words` there, with the key and the host keys that the playbooks use.
+
+    Raises:
+        ConfigError: with `access: ssm`, a command cannot be run.
+    """
+    if config.access == "ssm":
+        if words:
+            message, fix = "a session takes no command", "`dstk ssh` opens it; `dstk run` runs a command in notebooks"
+            raise ConfigError([Mistake("", "access", message, fix)])
+        return ["aws", "ssm", "start-session", "--region", config.region, "--target", host.instance_id]
     options = {
         "HostKeyAlias": host.instance_id,
         "UserKnownHostsFile": f'"{config.folder / "known_hosts"}"',

@@ -14,6 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from dstk_runner.config import Config
+from dstk_runner.project import load_bucket
 from dstk_runner.resources import TAG
 
 __all__ = ["Permission", "find_permissions", "make_policy"]
@@ -76,9 +77,31 @@ def _make_statements(config: Config) -> Iterator[dict[str, Any]]:
     at_birth = {"StringEquals": {"ec2:CreateAction": [action.partition(":")[2] for action in making]}}
     yield _allow("TagWhatIsMade", ["ec2:CreateTags"], [f"{here}:*:*/*"], at_birth)
     yield _allow("ChangeWhatIsTagged", _select(permissions, "change", "ec2"), [f"{here}:*:*/*"], tagged)
+    if config.access == "ssm":
+        yield from _make_session_statements(config, permissions, partition)
     if config.domain:
         names = _select(permissions, "change", "route53")
         yield _allow("Name", names, [f"arn:{partition}:route53:::hostedzone/*"], _make_names(config.domain))
+
+
+def _make_session_statements(config: Config, permissions: list[Permission], partition: str) -> Iterator[dict[str, Any]]:
+    """Yield what Session Manager needs; the one policy that may be attached is AWS's own for it."""
+    iam = f"arn:{partition}:iam::*"
+    role = f"{iam}:role/dstk/{config.deployment}"
+    core = {"ArnEquals": {"iam:PolicyARN": f"arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"}}
+    bucket = f"arn:{partition}:s3:::{load_bucket().bucket_name(config.deployment, '????', config.region)}"
+    ssm = f"arn:{partition}:ssm:*"
+    tagged = {"StringEquals": {f"ssm:resourceTag/{TAG}": config.deployment}}
+    changes = _select(permissions, "change", "iam")
+    yield _allow("Profile", changes, [role, f"{iam}:instance-profile/dstk/{config.deployment}"])
+    yield _allow("AttachOnePolicy", _select(permissions, "attach"), [role], core)
+    to_ec2 = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
+    yield _allow("PassRole", _select(permissions, "pass"), [role], to_ec2)
+    yield _allow("Bucket", _select(permissions, "change", "s3"), [bucket, f"{bucket}/*"])
+    instances = f"arn:{partition}:ec2:{config.region}:*:instance/*"
+    yield _allow("Session", ["ssm:StartSession"], [instances], tagged)
+    yield _allow("SessionDocument", ["ssm:StartSession"], [f"{ssm}:*:document/SSM-SessionManagerRunShell"])
+    yield _allow("EndSession", ["ssm:TerminateSession"], [f"{ssm}:*:session/*"])
 
 
 def _make_names(domain: str) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from types import ModuleType
 
 from dstk_runner.errors import RunError
 
-__all__ = ["find_project", "load_errors", "load_layers", "load_roster", "load_seats"]
+__all__ = ["find_project", "load_bucket", "load_errors", "load_layers", "load_roster", "load_seats"]
 
 
 @functools.cache
@@ -33,6 +33,11 @@ def find_project() -> Path:
 def load_layers() -> ModuleType:
     """Return the module with which Ansible's plugins resolve a value."""
     return _load("dstk_layers")
+
+
+def load_bucket() -> ModuleType:
+    """Return the module that names the bucket which carries files to hosts without SSH."""
+    return _load("dstk_bucket")
 
 
 def load_errors() -> ModuleType:

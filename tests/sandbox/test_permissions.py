@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,7 +13,7 @@ from dstk_runner import sandbox
 from dstk_runner.config import load_config
 from dstk_runner.permissions import find_permissions, make_policy
 from support.life import Life, live, make_user, make_zone, write_request
-from support.place import Place, opened
+from support.place import DEPLOYMENT, Place, opened
 
 
 @pytest.fixture(scope="module")
@@ -44,6 +45,48 @@ def test_a_life_under_the_policy_asks_for_nothing_else(asked: set[str], file: Pa
 def test_the_policy_allows_nothing_that_a_life_does_not_need(asked: set[str], file: Path) -> None:
     seen = {permission.action for permission in find_permissions(load_config(file)) if not permission.unseen}
     assert seen <= asked
+
+
+@pytest.fixture(scope="module")
+def session_life(place: Place, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any], set[str]]:
+    """A life with `access: ssm` under its policy: the request, the instance, what was asked for."""
+    path = tmp_path_factory.mktemp("session") / "dstk.yml"
+    write_request(path, access="ssm")
+    user = make_user(place, make_policy(load_config(path)), "eve")
+    life = Life(place, user, path)
+    life.provision()
+    [instance] = place.instances()
+    life.destroy()
+    return path, instance, set(sandbox.find_permissions(user["AWS_ACCESS_KEY_ID"], directory=place.folder))
+
+
+def test_with_ssm_an_instance_has_the_profile(session_life: tuple[Path, dict[str, Any], set[str]]) -> None:
+    assert session_life[1]["IamInstanceProfile"]["Arn"].endswith(f"/dstk/{DEPLOYMENT}")
+
+
+def test_with_ssm_nothing_is_left(place: Place, session_life: tuple[Path, dict[str, Any], set[str]]) -> None:
+    iam, s3 = place.make_client("iam"), place.make_client("s3")
+    assert session_life[2]
+    assert [
+        iam.list_roles()["Roles"],
+        iam.list_instance_profiles()["InstanceProfiles"],
+        s3.list_buckets()["Buckets"],
+    ] == [
+        [],
+        [],
+        [],
+    ]
+
+
+def test_with_ssm_all_that_is_allowed_is_asked_for(session_life: tuple[Path, dict[str, Any], set[str]]) -> None:
+    path, _, asked = session_life
+    own = [item for item in find_permissions(load_config(path)) if item.needed == "ssm" and not item.unseen]
+    assert {item.action for item in own} == {name for name in asked if name.startswith(("iam:", "s3:", "ssm:"))}
+
+
+def test_the_longest_policy_is_one_that_iam_takes() -> None:
+    config = load_config({"deployment": "d" * 40, "access": "ssm", "domain": "notebooks.department.example.org"})
+    assert len(json.dumps(make_policy(config), separators=(",", ":"))) <= 6144
 
 
 def test_without_one_of_its_actions_the_life_ends_with_the_remedy(place: Place, file: Path) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dstk_runner.checks_local import check_key, check_ssh, check_versions
+from dstk_runner.checks_local import check_key, check_session_manager, check_ssh, check_versions
 from dstk_runner.config import load_config
 from dstk_runner.results import Check
 
@@ -83,3 +83,15 @@ def test_a_key_that_others_can_read_is_refused_as_ssh_would(home: Path) -> None:
     key = make_key(home / "key")
     key.chmod(0o644)
     assert check(key).fix == f"chmod 600 {key}"
+
+
+def test_the_plugin_of_session_manager_is_asked_for_only_where_it_is_used() -> None:
+    assert check_session_manager(load_config({})) == []
+
+
+def test_without_the_plugin_of_session_manager_its_page_is_named(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    [found] = check_session_manager(load_config({"access": "ssm"}))
+    assert (found.status, "docs.aws.amazon.com" in found.fix) == ("fail", True)

@@ -72,3 +72,15 @@ def test_ssh_knows_the_host_by_its_id_and_never_forgets_its_key(home: object) ->
     assert "HostKeyAlias=i-1" in command
     assert "StrictHostKeyChecking=accept-new" in command
     assert f'UserKnownHostsFile="{home}/.local/share/dstk/dstk-ada/known_hosts"' in command
+
+
+def test_with_ssm_a_session_is_started() -> None:
+    host = Host("i-1", "203.0.113.7", "running", "t3.medium", {})
+    command = make_ssh_command(load_config({"access": "ssm"}), host, [])
+    assert command == ["aws", "ssm", "start-session", "--region", "us-west-2", "--target", "i-1"]
+
+
+def test_with_ssm_a_command_is_refused() -> None:
+    host = Host("i-1", "203.0.113.7", "running", "t3.medium", {})
+    with pytest.raises(ConfigError, match="takes no command"):
+        make_ssh_command(load_config({"access": "ssm"}), host, ["uptime"])

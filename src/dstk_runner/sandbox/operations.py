@@ -15,7 +15,7 @@ _SERVICES = frozenset({"route53", "s3"})
 #: Where the permission is not named as the operation:
 #: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 _PERMISSIONS = {
-    "s3:DeleteObjects": ("s3:DeleteObject", "s3:DeleteObjectVersion"),
+    "s3:DeleteObjects": ("s3:DeleteObject",),
     "s3:DeletePublicAccessBlock": ("s3:PutBucketPublicAccessBlock",),
     "s3:GetBucketEncryption": ("s3:GetEncryptionConfiguration",),
     "s3:GetBucketLifecycleConfiguration": ("s3:GetLifecycleConfiguration",),
@@ -55,6 +55,8 @@ def _find_forms(service: str) -> list[tuple[str, re.Pattern[str], Collection[str
 def _read_forms(service: str) -> Iterator[tuple[str, re.Pattern[str], frozenset[str], str]]:
     model = botocore.session.get_session().get_service_model(service)
     for operation in model.operation_names:
+        if model.operation_model(operation).deprecated:  # a newer one has the same form
+            continue
         form = model.operation_model(operation).http
         path, _, query = form["requestUri"].partition("?")
         parts = re.split(r"(\{\w+\+?\})", path.rstrip("/"))

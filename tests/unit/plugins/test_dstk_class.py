@@ -32,6 +32,7 @@ class Place:
             "subnets": [{"id": item["SubnetId"], "zone": item["AvailabilityZone"]} for item in subnets],
             "security_group_ids": [group],
             "key_name": "csx450",
+            "instance_profile": "",
             "timeout": 20,
         }
 
