@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import os
 import struct
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 from ansible.module_utils.dstk_notebooks import find_name, run
 
 GB = 1000**3
+RELEASE_SECONDS = 20
 BLOCK = 4096
 """What ext4 counts in."""
 FSTAB = Path("/etc/fstab")
@@ -121,12 +123,29 @@ def _grow(image: Path, home: Path, size: int) -> bool:
     # the module starts it again
     run("docker", "stop", "--time", "10", find_name(image.parent.name))
     _call("umount", str(home))
+    if not _is_released(image):
+        _call("mount", str(home))
+        run("docker", "start", find_name(image.parent.name))
+        raise HomeError("it is still in use, and cannot grow\nFix: end what uses it, and run the same command again.")
     code, output, errors = run("e2fsck", "-f", "-p", str(image))
     # 1 says that what it found is mended
     if code > 1:
         raise HomeError(f"its file system is damaged: {output}{errors}\nFix: mend it with `e2fsck -f {image}`.")
     _call("resize2fs", str(image))
     _call("mount", str(home))
+    return True
+
+
+def _is_released(image: Path) -> bool:
+    """Wait until the kernel has let go of a file: a container that was stopped holds its mounts for a moment longer.
+
+    Who changes the file before that changes what the kernel still has in memory, and writes over it.
+    """
+    deadline = time.monotonic() + RELEASE_SECONDS
+    while run("losetup", "--associated", str(image))[1].strip():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.1)
     return True
 
 

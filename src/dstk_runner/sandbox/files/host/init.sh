@@ -33,6 +33,8 @@ fi
 if [ -s /etc/resolv.conf.machine ]; then cat /etc/resolv.conf.machine >/etc/resolv.conf; fi
 # left to itself, systemd takes the id of the hardware, which all machines here share
 if [ ! -s /etc/machine-id ]; then tr -d - </proc/sys/kernel/random/uuid >/etc/machine-id; fi
+# as systemd does it on a machine, but not in a container: what is unmounted is so for every service
+mount --make-rshared /
 # a machine has loop devices of its own; here the kernel's are shared, and their nodes are made as they may be needed
 [ -e /dev/loop-control ] || mknod /dev/loop-control c 10 237
 number=0
