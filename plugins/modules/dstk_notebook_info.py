@@ -96,10 +96,16 @@ def find_notebook(
         "memory_used": None,
         "memory_limit": None,
         "disk_used": disk,
+        "disk_free": None,
         "last_activity": activity,
         "log": [],
         "answers": find_answers(int(parameters["ports"].get(student) or 0)),
     }
+    if os.path.ismount(home):
+        # a file system of its own, which knows both without a walk
+        own = os.statvfs(home)
+        found["disk_used"] = (own.f_blocks - own.f_bfree) * own.f_frsize
+        found["disk_free"] = own.f_bavail * own.f_frsize
     if container is None:
         return found
     state = container["State"]

@@ -244,7 +244,8 @@ def find_published(
             "container": f"dstk-{student}",
             "image": notebook.get("base", notebook["image"]),
             **{key: usage.get(key, nothing) for key, nothing in _UNKNOWN.items()},
-            "disk_free": info.get("disk_free"),
+            # of the home, where that is a file system of its own, else of the host
+            "disk_free": info.get("disk_free") if usage.get("disk_free") is None else usage["disk_free"],
         }
     return told
 
