@@ -63,6 +63,11 @@ def dstk_cidrs(choices: list[str], caller: str = "") -> list[str]:
     return networks
 
 
+def dstk_wide_networks(networks: list[str]) -> list[str]:
+    """Answer those networks that let so many in that a request has to say that it means them."""
+    return list(_layers.find_wide(networks))
+
+
 def _bad_network(choice: str, text: str, error: ValueError) -> str:
     if choice == "auto":
         return f"the address service answered no address: {text[:80]!r}\nFix: name your network in `allowed_cidrs`"
@@ -86,4 +91,5 @@ class FilterModule:
             "dstk_names": dstk_names,
             "dstk_seats": dstk_seats,
             "dstk_ssh_key_path": dstk_ssh_key_path,
+            "dstk_wide_networks": dstk_wide_networks,
         }

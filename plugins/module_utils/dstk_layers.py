@@ -6,6 +6,7 @@ It needs nothing but PyYAML.
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import pwd
 import re
@@ -19,6 +20,8 @@ PREFIX = "dstk_"
 ENVIRONMENT_PREFIX = "DSTK_"
 CONFIG_NAME = "dstk.yml"
 AUTO = "auto"
+WIDE_PREFIX = {4: 8, 6: 32}
+"""A network is wide whose prefix is shorter than this, by version of IP."""
 
 COMPUTED_KEYS = ("deployment", "student", "state_dir")
 """Keys whose `auto` depends on who runs dstk; `resolve` puts the value in its place."""
@@ -54,6 +57,12 @@ def read_config(path: str | Path) -> dict[str, Any]:
     Raises LayerError where the file cannot be read, is no YAML or no mapping.
     """
     return _read_mapping(Path(path))
+
+
+def find_wide(networks: Iterable[str]) -> list[str]:
+    """Answer the networks that let so many in that a request has to say that it means them."""
+    known = {text: ipaddress.ip_network(text) for text in networks if text != AUTO}
+    return [text for text, network in known.items() if network.prefixlen < WIDE_PREFIX[network.version]]
 
 
 def find_config(choice: str | None, folder: str | Path = ".") -> Path | None:

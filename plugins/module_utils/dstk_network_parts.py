@@ -17,6 +17,8 @@ from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, error_code, filters, f
 SUBNET_BITS = 4
 """A VPC is cut into 2**4 subnets: a region has at most six zones, and each keeps its place."""
 VISIBLE_SECONDS = 15
+PURPOSES = frozenset({"SSH", "notebook", "notebooks", "ACME"})
+"""What dstk describes its rules with, now and in earlier versions."""
 DUPLICATES = frozenset(
     {"InvalidSubnet.Conflict", "InvalidGroup.Duplicate", "InvalidKeyPair.Duplicate", "InvalidPermission.Duplicate"}
 )
@@ -163,9 +165,14 @@ class Network:
                     raise
                 group = there[0]
         group_id = str(group.get("GroupId", "sg-planned"))
-        missing = [rule for rule in rules if not _admits(group.get("IpPermissions", []), rule)]
+        there = group.get("IpPermissions", [])
+        missing = [rule for rule in rules if not _admits(there, rule)]
         if missing:
             self._change("rules", self._authorize, GroupId=group_id, IpPermissions=missing)
+        unwanted = find_unwanted(there, rules)
+        if unwanted:
+            revoke = self.client.revoke_security_group_ingress
+            self._change("rules that are not wanted any more", revoke, GroupId=group_id, IpPermissions=unwanted)
         return group_id
 
     def _authorize(self, **request: Any) -> None:
@@ -255,6 +262,24 @@ def find_rules(cidrs: Sequence[str], ports: Mapping[str, int | str]) -> list[dic
             place = {"FromPort": int(first), "ToPort": int(last or first)}
             rules.append({"IpProtocol": "tcp", **place, ranges: [{key: cidr, "Description": purpose}]})
     return rules
+
+
+def find_unwanted(permissions: Sequence[Mapping[str, Any]], rules: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Answer the rules of dstk's own making whose port is open no longer.
+
+    Those of a port that is still open stay, whoever's address they admit: a second administrator has another one.
+    """
+    wanted = {(rule["FromPort"], rule["ToPort"]) for rule in rules}
+    unwanted = []
+    for permission in permissions:
+        place = {name: permission.get(name) for name in ("IpProtocol", "FromPort", "ToPort")}
+        if place["IpProtocol"] != "tcp" or (place["FromPort"], place["ToPort"]) in wanted:
+            continue
+        for kind, key in (("IpRanges", "CidrIp"), ("Ipv6Ranges", "CidrIpv6")):
+            own = [{key: item[key]} for item in permission.get(kind, []) if item.get("Description") in PURPOSES]
+            if own:
+                unwanted.append({**place, kind: own})
+    return unwanted
 
 
 def _admits(permissions: Sequence[Mapping[str, Any]], rule: Mapping[str, Any]) -> bool:

@@ -44,7 +44,7 @@ options:
     type: str
     required: true
   cidrs:
-    description: The networks that may reach the instances. Rules of others stay.
+    description: The networks that may reach the instances. Rules of others stay; those of dstk for other ports go.
     type: list
     elements: str
     required: true
@@ -52,6 +52,10 @@ options:
     description: What is open to them, purpose to port, or to a range such as C(8888-8927).
     type: dict
     required: true
+  open_ports:
+    description: What is open to the whole internet, purpose to port.
+    type: dict
+    default: {}
   public_key:
     description: The public key of the key pair, a line of OpenSSH. A pair of the name that is another key is refused.
     type: str
@@ -73,7 +77,8 @@ EXAMPLES = """
     instance_type: t3.medium
     vpc_cidr: 10.77.0.0/16
     cidrs: [203.0.113.7/32]
-    ports: {SSH: 22, notebook: 8888}
+    ports: {SSH: 22, notebook: 443}
+    open_ports: {ACME: 80}
     public_key: ssh-ed25519 AAAA...
 """
 
@@ -97,6 +102,9 @@ changes:
   elements: str
   returned: always
 """
+
+
+EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
 def find_zones(client: Any, name: str, region: str) -> list[str]:
@@ -128,7 +136,8 @@ def ensure_network(given: dict[str, Any], network: Network, region: str) -> dict
         gateway = network.ensure_gateway(vpc_id)
         subnets = network.ensure_subnets(vpc_id, cidr, zones)
         network.ensure_routes(vpc_id, gateway, subnets)
-    group_id = network.ensure_group(vpc_id, find_rules(given["cidrs"], given["ports"]))
+    rules = [*find_rules(given["cidrs"], given["ports"]), *find_rules(EVERYWHERE, given["open_ports"])]
+    group_id = network.ensure_group(vpc_id, rules)
     return {
         "changed": bool(network.changes),
         "vpc_id": vpc_id,
@@ -150,6 +159,7 @@ def main() -> None:
             "vpc_cidr": text,
             "cidrs": {"type": "list", "elements": "str", "required": True},
             "ports": {"type": "dict", "required": True},
+            "open_ports": {"type": "dict", "default": {}},
             "public_key": {**text, "no_log": False},
             "key_path": {"type": "str", "default": "the given key", "no_log": False},
         },

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ipaddress
 from collections.abc import Callable, Iterable
 from functools import partial
 
@@ -11,6 +10,7 @@ from dstk_runner.aws import ask_all
 from dstk_runner.checks_wall import check_wall
 from dstk_runner.config import Config
 from dstk_runner.errors import ConfigError, Mistake
+from dstk_runner.project import load_layers
 from dstk_runner.results import Check
 
 __all__ = ["find_mistakes", "run_checks"]
@@ -56,11 +56,14 @@ def find_mistakes(checks: Iterable[Check]) -> ConfigError | None:
 def _check_request(config: Config) -> list[Check]:
     """Look for what the file asks for and its writer may not want."""
     found = []
-    wide = [cidr for cidr in config.allowed_cidrs if cidr != "auto" and ipaddress.IPv4Network(cidr).prefixlen < 16]
+    wide = load_layers().find_wide(config.allowed_cidrs)
     if wide:
         message = f"{', '.join(wide)} lets very many machines try to log in"
         found.append(
             Check(name="allowed_cidrs", status="warn", message=message, fix="write [auto], or your campus's own")
         )
+    if config.tls == "auto":
+        message = "port 80 is open to everybody, for the ACME server asks from anywhere; nothing else answers there"
+        found.append(Check(name="port 80", status="warn", message=message, fix="tls: private, to leave it closed"))
     found.append(Check(name="encryption", status="ok", message=_ENCRYPTION[config.tls]))
     return found

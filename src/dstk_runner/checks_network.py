@@ -36,11 +36,11 @@ def check_address(config: Config) -> list[Check]:
     try:
         with urllib.request.urlopen(config.address_service, timeout=_TIMEOUT) as answer:  # noqa: S310 - the schema admits http(s) only
             address = answer.read(100).decode().strip()
-        ipaddress.IPv4Address(address)
+        network = ipaddress.ip_network(address)
     except (OSError, ValueError, http.client.HTTPException) as error:
         message = f"{config.address_service} does not tell your public address: {_reason(error)}"
         return [Check(name="address", status="fail", message=message, fix=fix)]
-    return [Check(name="address", status="ok", message=f"{address}/32 will be let in")]
+    return [Check(name="address", status="ok", message=f"{network} will be let in")]
 
 
 def check_ssh_out(config: Config) -> list[Check]:

@@ -137,7 +137,9 @@ def load_config(
         # what is left to be wrong is what was computed: a login name that makes no valid name, say
         computed = {key: merged[key] for key in layers.COMPUTED_KEYS}
         mistakes += _find_mistakes(computed, lambda _: "computed from your login name")
-        mistakes += _find_conflicts(merged)
+        places = ((given, name_flag), (environment, name_variable), (document.values, document.find_place))
+        widest = next((name("allowed_cidrs") for layer, name in places if "allowed_cidrs" in layer), "")
+        mistakes += [*_find_wide_networks(merged, widest), *_find_conflicts(merged)]
     place = name_flag if "students" in given else name_variable if "students" in environment else document.find_place
     if not {"roster", "students", "student", "limit"} & {mistake.field for mistake in mistakes}:
         members, more = _read_class(merged, place("students"), name_flag("limit"))
@@ -186,6 +188,13 @@ def _find_conflicts(values: Mapping[str, Any]) -> list[Mistake]:
         return []
     message = f"seats would have the ports {first} to {last}, 22 is SSH's, 80 and 443 the proxy's, and 65535 the last"
     return [Mistake("", "notebook_port", message, "such as 8888")]
+
+
+def _find_wide_networks(values: Mapping[str, Any], place: str) -> list[Mistake]:
+    """Find networks that let very many machines in, where the request does not say that it means them."""
+    wide = [] if values["allow_wide_cidrs"] else load_layers().find_wide(values["allowed_cidrs"])
+    fix = "write [auto], or your campus's own networks; allow_wide_cidrs: true if you mean it"
+    return [Mistake(place, "allowed_cidrs", f"{', '.join(wide)} lets very many machines in", fix)] if wide else []
 
 
 def _find_mistyped_variables(defaults: Mapping[str, Any]) -> list[Mistake]:

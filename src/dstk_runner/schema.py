@@ -44,15 +44,14 @@ def _check_cidr(value: str) -> str:
     if value == "auto":
         return value
     try:
-        ipaddress.IPv4Network(value)
+        nearest = ipaddress.ip_network(value, strict=False)
     except ValueError:
-        try:
-            nearest = str(ipaddress.IPv4Network(value, strict=False))
-        except ValueError:
-            raise _wrong(f"{value!r} is not an IPv4 network", "write 203.0.113.7/32, or auto for your own") from None
-        raise _wrong(f"{value} has bits set beyond its prefix", f"write {nearest}, or /32 for one address") from None
+        raise _wrong(f"{value!r} is not a network", "write 203.0.113.7/32, or auto for your own") from None
     if "/" not in value:
-        raise _wrong(f"{value} lacks its prefix", f"write {value}/32 for that one address")
+        raise _wrong(f"{value} lacks its prefix", f"write {nearest} for that one address")
+    if ipaddress.ip_interface(value).ip != nearest.network_address:
+        one = f"/{nearest.max_prefixlen}"
+        raise _wrong(f"{value} has bits set beyond its prefix", f"write {nearest}, or {one} for one address")
     return value
 
 
@@ -63,7 +62,8 @@ def _check_cidrs(values: list[str]) -> list[str]:
 
 
 def _check_vpc_cidr(value: str) -> str:
-    if value == "auto" or not 16 <= ipaddress.IPv4Network(_check_cidr(value)).prefixlen <= 24:
+    network = ipaddress.ip_network("0.0.0.0/0" if value == "auto" else _check_cidr(value))
+    if network.version != 4 or not 16 <= network.prefixlen <= 24:
         raise _wrong(f"AWS takes a VPC of /16 to /28, and dstk cuts subnets from it: {value} is not /16 to /24",
                      "write a private network such as 10.77.0.0/16")  # fmt: skip
     return value

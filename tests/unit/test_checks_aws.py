@@ -102,8 +102,18 @@ def test_all_wrong_parts_of_a_request_are_one_error() -> None:
 
 
 def test_a_door_open_to_the_world_is_warned_of() -> None:
-    checks = {check.name: check for check in run_checks(load_config({"allowed_cidrs": ["0.0.0.0/0"]}))}
+    checks = {
+        check.name: check for check in run_checks(load_config({"allowed_cidrs": ["::/0"], "allow_wide_cidrs": True}))
+    }
     assert checks["allowed_cidrs"].status == "warn"
+
+
+@pytest.mark.parametrize(("tls", "is_told"), [("auto", True), ("private", False)])
+def test_that_port_80_is_open_to_all_is_told_where_it_is(
+    tls: str, is_told: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DSTK_TLS", tls)
+    assert ("port 80" in {check.name for check in run_checks(load_config())}) is is_told
 
 
 @pytest.mark.parametrize("key", ["sudo", "terminals"])

@@ -41,6 +41,11 @@ def test_what_is_no_network_is_refused_with_a_remedy(filters: Filters, choices: 
         filters["dstk_cidrs"](choices, caller)
 
 
+def test_networks_wider_than_a_provider_has_are_known(filters: Filters) -> None:
+    networks = ["10.0.0.0/8", "0.0.0.0/7", "2001:db8::/32", "::/0"]
+    assert filters["dstk_wide_networks"](networks) == ["0.0.0.0/7", "::/0"]
+
+
 @pytest.mark.parametrize("given", ["ada,bob", ["ada", "bob"]])
 def test_logins_are_a_list_however_they_were_given(filters: Filters, given: object) -> None:
     assert filters["dstk_names"](given) == ["ada", "bob"]

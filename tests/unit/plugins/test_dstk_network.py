@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -167,6 +168,50 @@ def test_each_port_is_open_to_each_network(parts: ModuleType) -> None:
             "Ipv6Ranges": [{"CidrIpv6": "2001:db8::/32", "Description": "notebook"}],
         },
     ]
+
+
+@pytest.fixture
+def rules_after(place: Place, parts: ModuleType) -> Callable[..., set[tuple[int, str]]]:
+    """Port and network of each rule that is there after these runs, each of networks and ports."""
+
+    def run(*runs: tuple[list[str], dict[str, int]]) -> set[tuple[int, str]]:
+        vpc = place.network().ensure_vpc("10.77.0.0/16")[0]
+        for cidrs, ports in runs:
+            place.network().ensure_group(vpc, parts.find_rules(cidrs, ports))
+        [group] = place.find("security_groups", "SecurityGroups")
+        return {
+            (rule["FromPort"], item.get("CidrIp") or item["CidrIpv6"])
+            for rule in group["IpPermissions"]
+            for item in [*rule["IpRanges"], *rule["Ipv6Ranges"]]
+        }
+
+    return run
+
+
+RulesAfter = Callable[..., set[tuple[int, str]]]
+
+
+def test_a_port_that_is_not_wanted_any_more_is_closed(rules_after: RulesAfter) -> None:
+    everywhere = ["0.0.0.0/0", "::/0"]
+    assert rules_after((everywhere, {"ACME": 80, "notebook": 443}), (everywhere, {"notebook": 443})) == {
+        (443, "0.0.0.0/0"),
+        (443, "::/0"),
+    }
+
+
+def test_two_administrators_do_not_lock_each_other_out(rules_after: RulesAfter) -> None:
+    ports = {"SSH": 22, "notebook": 443}
+    found = rules_after((["203.0.113.7/32"], ports), (["198.51.100.9/32"], ports))
+    assert {cidr for port, cidr in found if port == 22} == {"203.0.113.7/32", "198.51.100.9/32"}
+
+
+def test_a_rule_that_dstk_did_not_make_stays_whatever_its_port(place: Place, parts: ModuleType) -> None:
+    vpc = place.network().ensure_vpc("10.77.0.0/16")[0]
+    theirs = parts.find_rules(["203.0.113.7/32"], {"our monitoring": 9100})
+    place.network().ensure_group(vpc, theirs)
+    again = place.network()
+    again.ensure_group(vpc, parts.find_rules(["203.0.113.7/32"], {"SSH": 22}))
+    assert again.changes == ["rules"]
 
 
 def test_only_the_subnets_that_lead_to_the_internet_are_taken_of_an_existing_vpc(
