@@ -189,6 +189,23 @@ def find_definition(arguments: Sequence[str], image_id: str, *texts: str) -> str
     return hashlib.sha256(json.dumps([*arguments, image_id, *texts]).encode()).hexdigest()[:16]
 
 
+def find_difference(action: str, name: str, options: str, there: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
+    """Answer what `--diff` shows of a container; nothing where nothing changes."""
+    if action == "unchanged":
+        return {}
+    labels = there.get(name, {}).get("Config", {}).get("Labels") or {}
+    before, after = ("stopped\n", "running\n") if action == "started" else (labels.get("dstk.options", ""), options)
+    return {"before_header": name, "after_header": name, "before": before, "after": after}
+
+
+def find_options(arguments: list[str]) -> str:
+    """Answer the options of `docker run`, one a line, as a label keeps them to be compared with."""
+    return (
+        " ".join(f"\n{word}" if word.startswith("--") else word for word in arguments).replace(" \n", "\n").strip()
+        + "\n"
+    )
+
+
 def find_memory_mb() -> int:
     """Answer how much memory this machine has, in MB."""
     return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 1024**2

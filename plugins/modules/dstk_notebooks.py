@@ -25,10 +25,12 @@ from ansible.module_utils.dstk_notebooks import (
     find_arguments,
     find_containers,
     find_definition,
+    find_difference,
     find_images,
     find_limits,
     find_memory_mb,
     find_name,
+    find_options,
     find_own_limit,
     find_run_message,
     run,
@@ -167,18 +169,16 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
     if not check:
         for folder in (Path(SETTINGS), homes):
             folder.mkdir(mode=0o755, parents=True, exist_ok=True)
-        for student in students:
+        for notebook in notebooks:
+            student, size = notebook["student"], float(notebook.get("home") or 0)
             try:
                 if parameters["rotate"]:
                     forget_secrets(student)
-                size = float(next(n.get("home") or 0 for n in notebooks if n["student"] == student))
                 changed |= ensure_student_folders(student, homes, parameters["configuration"], size)
             except HomeError as error:
                 failures[student] = f"The home of {student} could not be had: {error}"
             except OSError as error:
-                failures[student] = (
-                    f"The folders of {student} could not be made: {error}\nFix: mend or remove that path."
-                )
+                failures[student] = f"No folders of {student} could be made: {error}\nFix: mend or remove that path."
         for image in {notebook["image"] for notebook in notebooks}:
             own = [n["student"] for n in notebooks if n["image"] == image and n["student"] not in failures]
             failures |= ensure_hashes(own, image, parameters["hasher"])
@@ -235,23 +235,6 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
     }
 
 
-def find_difference(action: str, name: str, options: str, there: Mapping[str, Mapping[str, Any]]) -> dict[str, str]:
-    """Answer what `--diff` shows of a container; nothing where nothing changes."""
-    if action == "unchanged":
-        return {}
-    labels = there.get(name, {}).get("Config", {}).get("Labels") or {}
-    before, after = ("stopped\n", "running\n") if action == "started" else (labels.get("dstk.options", ""), options)
-    return {"before_header": name, "after_header": name, "before": before, "after": after}
-
-
-def find_options(arguments: list[str]) -> str:
-    """Answer the options of `docker run`, one a line, as a label keeps them to be compared with."""
-    return (
-        " ".join(f"\n{word}" if word.startswith("--") else word for word in arguments).replace(" \n", "\n").strip()
-        + "\n"
-    )
-
-
 def ensure_absent(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]:
     """Remove the notebooks, and answer the module's result."""
     students = parameters["students"]
@@ -265,13 +248,10 @@ def ensure_absent(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]:
         actions[student] = "removed" if left or find_name(student) in there else "unchanged"
         if check:
             continue
-        code, _, errors = (
-            run("docker", "rm", "--force", find_name(student)) if find_name(student) in there else (0, "", "")
-        )
+        is_there = find_name(student) in there
+        code, _, errors = run("docker", "rm", "--force", find_name(student)) if is_there else (0, "", "")
         if code:
-            failures[student] = (
-                f"The container could not be removed: {errors.strip()}\nFix: run the same command again."
-            )
+            failures[student] = f"The container stays: {errors.strip()}\nFix: run the same command again."
             continue
         try:
             ensure_unmounted(Path(parameters["homes"], student))
