@@ -196,8 +196,8 @@ def main() -> None:
         module.exit_json(**ensure_secured(module.params, module.check_mode))
     except OSError as error:
         module.fail_json(
-            msg=f"The host could not be secured: {error}\nFix: see the message above (`dstk ssh -- sudo journalctl -xe` "
-            "shows more), and run the same command again."
+            msg=f"The host could not be secured: {error}\nFix: see the message above (`dstk ssh -- sudo journalctl "
+            "-xe` shows more), and run the same command again."
         )
 
 

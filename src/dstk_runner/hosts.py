@@ -9,7 +9,7 @@ from typing import Any
 from dstk_runner.aws import make_client
 from dstk_runner.config import Config
 from dstk_runner.errors import ConfigError, Mistake, RunError
-from dstk_runner.project import load_seats
+from dstk_runner.project import load_known_hosts, load_seats
 from dstk_runner.remedies import explain
 from dstk_runner.resources import TAG
 
@@ -74,6 +74,8 @@ def find_host(config: Config, student: str | None = None) -> Host:
 def make_ssh_command(config: Config, host: Host, words: list[str]) -> list[str]:
     """Return the command that logs in, or runs `words` there, with the key and the host keys that the playbooks use.
 
+    The host's own key is that of its tag, where nobody has learned it here before.
+
     Raises:
         ConfigError: with `access: ssm`, a command cannot be run.
     """
@@ -82,10 +84,13 @@ def make_ssh_command(config: Config, host: Host, words: list[str]) -> list[str]:
             message, fix = "a session takes no command", "`dstk ssh` opens it; `dstk run` runs a command in notebooks"
             raise ConfigError([Mistake("", "access", message, fix)])
         return ["aws", "ssm", "start-session", "--region", config.region, "--target", host.instance_id]
+    known = load_known_hosts()
+    if key := host.tags.get(known.TAG):
+        known.add_keys(config.folder / "known_hosts", {host.instance_id: [(known.KIND, key)]})
     options = {
         "HostKeyAlias": host.instance_id,
         "UserKnownHostsFile": f'"{config.folder / "known_hosts"}"',
-        "StrictHostKeyChecking": "accept-new",
+        "StrictHostKeyChecking": "yes",
         "IdentitiesOnly": "yes",
     }
     flags = [word for key, value in options.items() for word in ("-o", f"{key}={value}")]

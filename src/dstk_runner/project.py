@@ -45,6 +45,11 @@ def load_errors() -> ModuleType:
     return _load("dstk_aws_errors")
 
 
+def load_known_hosts() -> ModuleType:
+    """Return the module that knows the file in which SSH finds the keys of hosts."""
+    return _load("dstk_known_hosts")
+
+
 def load_roster() -> ModuleType:
     """Return the module that reads the class, and writes cells that no spreadsheet takes for formulas."""
     return _load("dstk_roster")

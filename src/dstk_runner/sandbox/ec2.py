@@ -10,8 +10,10 @@ import moto.ec2.urls
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends, elastic_ip_addresses, elastic_network_interfaces, instances
 from moto.ec2.models.availability_zones_and_regions import Region, RegionsAndZonesBackend
+from moto.ec2.responses import general
 
 from dstk_runner.sandbox.addresses import AddressPool
+from dstk_runner.sandbox.consoles import get_console_output
 from dstk_runner.sandbox.dependencies import Dependencies
 from dstk_runner.sandbox.launches import Launches
 from dstk_runner.sandbox.lifecycle import SandboxInstance
@@ -104,5 +106,6 @@ def install(*, address_block: int = 0) -> None:
     pool = AddressPool(find_used_addresses, block=address_block)
     ec2_backends.backend = SandboxEC2
     instances.Instance = SandboxInstance  # type: ignore[misc]
+    setattr(general.General, "get_console_output", get_console_output)  # noqa: B010 - mypy knows no methods put in place
     vars(elastic_network_interfaces)["random_public_ip"] = pool.take
     vars(elastic_ip_addresses)["random_ip"] = pool.take

@@ -97,6 +97,15 @@ class HostDriver:
         container = self._look().get(instance_id)
         return _address(container) if container and container["State"] == "running" else None
 
+    def host_keys(self, instance_id: str) -> list[str]:
+        """Return the public host keys of an instance's sshd, none before it takes connections."""
+        if self.state(instance_id) != "running":
+            return []
+        command = ["sh", "-c", "cat /etc/ssh/ssh_host_*_key.pub"]
+        job = self._client.api.exec_create(find_name(instance_id), command, stderr=False)
+        output: bytes = self._client.api.exec_start(job["Id"])
+        return output.decode().splitlines()
+
     def stop(self, instance_id: str) -> None:
         """Shut an instance down as its own `poweroff` would; after a while, by force."""
         with suppress(NotFound):

@@ -40,6 +40,8 @@ class SandboxInstance(Instance):
         self._enter("pending")
         self.disable_api_termination = current_call.get().is_true("DisableApiTermination")
         self.reboot_wanted = False
+        #: What the machine wrote to its console, as far as anybody reads it there.
+        self.console = ""
         key_pair = ec2_backend.key_pairs.get(str(self.key_name))
         self.public_keys = (key_pair.public_key.strip(),) if key_pair else ()
         if not self.security_groups:

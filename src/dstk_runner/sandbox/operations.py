@@ -35,7 +35,7 @@ def find_operation(service: str, method: str, path: str, query: str) -> str:
     """Return the operation that a method, a path and a query stand for; the first two as they are where none does."""
     asked = {name for name, _ in parse_qsl(query, keep_blank_values=True)}
     for known_method, pattern, needed, operation in _find_forms(service) if service in _SERVICES else ():
-        if known_method == method and needed <= asked and pattern.fullmatch(path):
+        if known_method == method and asked.issuperset(needed) and pattern.fullmatch(path):
             return operation
     return f"{method} {path}"
 

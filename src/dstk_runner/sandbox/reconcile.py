@@ -14,8 +14,11 @@ from datetime import timedelta
 from functools import partial
 from typing import Protocol
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from moto.core.utils import utcnow
 
+from dstk_runner.sandbox.consoles import render_console
 from dstk_runner.sandbox.ec2 import find_instances
 from dstk_runner.sandbox.host import HostSpec, State
 from dstk_runner.sandbox.lifecycle import SandboxInstance
@@ -42,6 +45,9 @@ class Hosts(Protocol):
 
     def state(self, instance_id: str) -> State:
         """Say how it is."""
+
+    def host_keys(self, instance_id: str) -> list[str]:
+        """Return the public host keys of its sshd, none while it has none."""
 
     def stop(self, instance_id: str) -> None:
         """Stop it and keep its disk."""
@@ -130,7 +136,7 @@ class Reconciler:
                     self._submit(instance.id, partial(self._hosts.remove, instance.id))
 
     def _watch(self, instance: SandboxInstance) -> None:
-        """Restart a running instance if that is wanted; notice that it ended by itself."""
+        """Restart a running instance if that is wanted; notice what it writes, and that it ended by itself."""
         if instance.reboot_wanted:
             instance.reboot_wanted = False
             self._submit(instance.id, partial(self._restart, instance))
@@ -146,6 +152,8 @@ class Reconciler:
                 else:
                     log.warning("the host of %s is gone", instance.id)
                     instance.fail("the host is gone")
+        elif not instance.console:
+            self._submit(instance.id, partial(self._read_console, instance))
 
     def _ensure(self, instance: SandboxInstance) -> None:
         try:
@@ -157,6 +165,9 @@ class Reconciler:
             if self._failures[instance.id] >= TRIES:
                 with self._lock:
                     instance.fail(str(error))
+
+    def _read_console(self, instance: SandboxInstance) -> None:
+        instance.console = render_console(self._hosts.host_keys(instance.id))
 
     def _restart(self, instance: SandboxInstance) -> None:
         self._hosts.stop(instance.id)
@@ -206,6 +217,11 @@ class TimedHosts:
         """Return the earlier state until the moment has passed."""
         before, after, since = self._states.get(instance_id, ("absent", "absent", 0.0))
         return after if self._clock() - since >= self._moment else before
+
+    def host_keys(self, instance_id: str) -> list[str]:
+        """Return a key as a machine would have made it; nobody has its other half."""
+        key = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
+        return [f"{key.decode()} root@{instance_id}"] if self.state(instance_id) == "running" else []
 
     def stop(self, instance_id: str) -> None:
         """Have exited after a moment."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import time
 
 from support.aws import Aws, refused
 from support.promises import drive
@@ -87,6 +88,24 @@ def protection_of_one_protects_those_ended_with_it(aws: Aws) -> None:
     assert aws.state(free) in ("pending", "running"), aws.state(free)
 
 
+def a_console_shows_the_host_keys_after_a_while(aws: Aws) -> None:
+    instance = aws.launch(aws.network())
+    aws.wait(instance, "running")
+    for _ in range(100):
+        output = aws.ec2.get_console_output(InstanceId=instance).get("Output", "")
+        if output:
+            break
+        time.sleep(0.1)
+    assert "-----BEGIN SSH HOST KEY KEYS-----" in output, output
+    assert "ssh-ed25519 AAAA" in output, output
+
+
+def the_latest_console_is_not_kept_of_an_instance_on_xen(aws: Aws) -> None:
+    instance = aws.launch(aws.network(), InstanceType="t2.micro")
+    with refused("UnsupportedOperation"):
+        aws.ec2.get_console_output(InstanceId=instance, Latest=True)
+
+
 def an_elastic_address_outlives_a_stop(aws: Aws) -> None:
     instance = aws.launch(aws.network())
     aws.wait(instance, "running")
@@ -114,6 +133,8 @@ PROMISES = (
     the_first_interface_ends_with_its_instance,
     protection_asked_for_at_the_launch_holds,
     protection_of_one_protects_those_ended_with_it,
+    a_console_shows_the_host_keys_after_a_while,
+    the_latest_console_is_not_kept_of_an_instance_on_xen,
     an_elastic_address_outlives_a_stop,
     public_addresses_are_reached_on_this_machine,
 )

@@ -36,6 +36,9 @@ class ObedientHosts:
     def state(self, instance_id: str) -> State:
         return self.states.get(instance_id, "absent")
 
+    def host_keys(self, instance_id: str) -> list[str]:
+        return [f"ssh-ed25519 AAAA{instance_id}"] if self.states.get(instance_id) == "running" else []
+
     def stop(self, instance_id: str) -> None:
         self.states[instance_id] = "exited"
 
