@@ -70,6 +70,7 @@ unreachable:
 
 AT_ONCE = 8
 PAUSE_SECONDS = 2
+NO_LATEST = "UnsupportedOperation"
 CONSOLES = Pace(40, 4.5)
 TAGS = Pace(90, 9)
 
@@ -86,30 +87,41 @@ def find_tagged(client: Any, instance_ids: Iterable[str]) -> dict[str, Keys]:
     return found
 
 
-def find_printed(client: Any, instance_id: str) -> Keys:
+def find_printed(client: Any, instance_id: str, *, latest: bool) -> Keys:
     """Answer the keys on an instance's console, none where they are not there yet."""
-    output = ""
-    for more in ({"Latest": True}, {}):
-        CONSOLES.wait()
-        try:
-            output = throttled(client.get_console_output, InstanceId=instance_id, **more).get("Output", "")
-        except ClientError as error:
-            # instances on Xen have no latest output
-            if more and error_code(error) == "UnsupportedOperation":
-                continue
+    CONSOLES.wait()
+    try:
+        more = {"Latest": True} if latest else {}
+        output = throttled(client.get_console_output, InstanceId=instance_id, **more).get("Output", "")
+    except ClientError as error:
+        if not latest or error_code(error) != NO_LATEST:
             raise
-        break
+        return find_printed(client, instance_id, latest=False)
     # boto3 has decoded it
     return parse_console(output)
+
+
+def has_latest(client: Any, instance_id: str) -> bool:
+    """Answer whether AWS tells what is on the console now, which it does not of instances on Xen."""
+    CONSOLES.wait()
+    try:
+        throttled(client.get_console_output, InstanceId=instance_id, Latest=True)
+    except ClientError as error:
+        if error_code(error) == NO_LATEST:
+            return False
+        raise
+    return True
 
 
 def await_keys(client: Any, instance_ids: list[str], timeout: float) -> tuple[dict[str, Keys], dict[str, str]]:
     """Ask until all have printed their keys or the time is up; answer the keys, and why others have none."""
     deadline, found, waiting = time.monotonic() + timeout, {}, list(instance_ids)
+    # those of a class are of one kind, as a rule
+    latest = bool(waiting) and has_latest(client, waiting[0])
     with ThreadPoolExecutor(AT_ONCE) as pool:
         while waiting:
-            printed = dict(zip(waiting, pool.map(lambda item: find_printed(client, item), waiting), strict=True))
-            found |= {key: keys for key, keys in printed.items() if keys}
+            answers = pool.map(lambda item: find_printed(client, item, latest=latest), waiting)
+            found |= {key: keys for key, keys in zip(waiting, answers, strict=True) if keys}
             waiting = [key for key in waiting if key not in found]
             if not waiting or time.monotonic() >= deadline:
                 break

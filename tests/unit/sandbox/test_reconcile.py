@@ -205,7 +205,10 @@ def test_one_slow_host_delays_no_other(reconciler: Reconciler, hosts: ObedientHo
 def test_running_instances_are_looked_at_now_and_then(
     reconciler: Reconciler, hosts: ObedientHosts, launch: Launch
 ) -> None:
-    run(reconciler, launch())
+    instance = launch()
+    run(reconciler, instance)
+    while not instance.console:
+        reconciler.tick()
     looks = 0
     state = hosts.state
 
