@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import http.cookiejar
+import ssl
 import sys
 import urllib.error
 import urllib.parse
 import urllib.request
 
-url, password = sys.argv[1], sys.stdin.read().strip()
+url, authorities, password = sys.argv[1], sys.argv[2], sys.stdin.read().strip()
 jar = http.cookiejar.CookieJar(http.cookiejar.DefaultCookiePolicy(allowed_domains=None))
-browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), urllib.request.HTTPCookieProcessor(jar))
+https = urllib.request.HTTPSHandler(context=ssl.create_default_context(cafile=authorities))
+browser = urllib.request.build_opener(urllib.request.ProxyHandler({}), https, urllib.request.HTTPCookieProcessor(jar))
 
 
 def find_status(path: str, form: dict[str, str] | None = None) -> int:
@@ -24,5 +26,5 @@ def find_status(path: str, form: dict[str, str] | None = None) -> int:
 
 find_status("/login")
 xsrf = next(str(cookie.value) for cookie in jar if cookie.name == "_xsrf")
-find_status("/login?next=/lab", {"password": password, "_xsrf": xsrf})
+find_status("/login?next=/", {"password": password, "_xsrf": xsrf})
 sys.stdout.write(f"{find_status('/api/contents')}\n")
