@@ -160,7 +160,7 @@ def test_the_inventory_groups_hosts_by_deployment_state_student_placement_and_zo
         assert told[group]["hosts"] == [host]
     facts = told["_meta"]["hostvars"][host]
     assert facts["ansible_host"] == {"__ansible_unsafe": instance["PublicIpAddress"]}
-    assert "StrictHostKeyChecking=accept-new" in facts["ansible_ssh_common_args"]
+    assert "StrictHostKeyChecking=yes" in facts["ansible_ssh_common_args"]
 
 
 def test_without_credentials_the_remedy_is_named(place: Place) -> None:

@@ -70,7 +70,7 @@ def test_ssh_knows_the_host_by_its_id_and_never_forgets_its_key(home: object) ->
     command = make_ssh_command(load_config(), host, ["uptime"])
     assert command[-2:] == ["ubuntu@203.0.113.7", "uptime"]
     assert "HostKeyAlias=i-1" in command
-    assert "StrictHostKeyChecking=accept-new" in command
+    assert "StrictHostKeyChecking=yes" in command
     assert f'UserKnownHostsFile="{home}/.local/share/dstk/dstk-ada/known_hosts"' in command
 
 

@@ -181,6 +181,7 @@ def _start(folder: Path, mode: str, port: int | None, say: Progress) -> SandboxS
     if port is not None:
         command += ["--port", str(port)]
     clean = {name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "MOTO_"))}
+    clean["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"  # AWS has policies that everybody may use
     # the server is of the same code as this, also where that is no installed package
     clean["PYTHONPATH"] = os.pathsep.join(filter(None, [str(PACKAGES), clean.get("PYTHONPATH")]))
     with (folder / LOG_FILE).open("ab") as output:
