@@ -64,7 +64,7 @@ def in_home(teacher: User, student: str, line: str) -> str:
 
 def test_more_packages_are_in_every_notebook(teacher: User) -> None:
     line = "tree --version >/dev/null && python -c 'import humanize; print(humanize.intcomma(1000))'"
-    done = answers(teacher.document("run", "--", line))
+    done = answers(json.loads(teacher.dstk("run", "--json", "--", line).stdout))
     assert {name: row["stdout"] for name, row in done.items()} == dict.fromkeys(BOTH, "1,000\n")
 
 

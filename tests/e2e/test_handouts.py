@@ -54,10 +54,21 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return into
 
 
+OPTIONS = ("--sandbox", "--deployment", "handed", "--student", "ada")
+
+
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """One browser for all of them."""
-    with browser.page() as opened:
+def handed(user: User) -> Iterator[dict[str, Any]]:
+    """The document of the handouts of a notebook that is really there."""
+    user.dstk("up", "--yes", *OPTIONS)
+    yield user.document("handouts", *OPTIONS)
+    user.dstk("destroy", "--yes", *OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def chromium(handed: dict[str, Any], user: User) -> Iterator[Browser]:
+    """One browser for all of them, into which the authority was taken as the handout tells."""
+    with browser.page({"ca_file": str(user.folder / "handouts/handed-authority.crt")}) as opened:
         running = opened.context.browser
         assert running is not None
         yield running
@@ -192,23 +203,13 @@ CONTRAST = """() => {
     .filter(([, ratio]) => ratio < 4.5);
 }"""
 
-OPTIONS = ("--sandbox", "--deployment", "handed", "--student", "ada")
-
-
-@pytest.fixture(scope="module")
-def handed(user: User) -> Iterator[dict[str, Any]]:
-    """The document of the handouts of a notebook that is really there."""
-    user.dstk("up", "--yes", *OPTIONS)
-    yield user.document("handouts", *OPTIONS)
-    user.dstk("destroy", "--yes", *OPTIONS)
-
 
 def test_a_handout_opens_the_notebook_with_its_link_and_password(
     handed: dict[str, Any], user: User, page: Page
 ) -> None:
     go(page, user.folder / "handouts/students/ada.html")
     password = page.locator(".password").inner_text()
-    page.get_by_role("link").click()
+    page.get_by_role("link").first.click()
     page.locator("input[name=password]").fill(password)
     page.locator("#login_submit, button[type=submit]").first.click()
     page.locator("#jp-main-dock-panel").wait_for(timeout=60_000)
