@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import inspect
 import json
 import os
 import subprocess
@@ -147,7 +146,8 @@ def run_program(container: str, program: ModuleType, action: str, arguments: Map
     Raises:
         NotebookError: it did not end well.
     """
-    text = inspect.getsource(program)
+    # by its loader: `inspect` shares a cache that the notebooks' threads would spoil for each other
+    text = program.__loader__.get_source(program.__name__)
     command = ["python3", "-I", "-c", text, action, json.dumps(arguments)]
     ended = run_inside(container, command, **options)
     if ended.late:
