@@ -56,8 +56,15 @@ def broken(teacher: User, api: Api) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def deployed(teacher: User, broken: dict[str, Any]) -> dict[str, Any]:
-    """The document of the next run."""
+def before(broken: dict[str, Any]) -> dict[str, str]:
+    """When the containers of the first run were started, by student."""
+    return starts(book["instance_id"] for book in broken["notebooks"] if book["state"] == "ready")
+
+
+@pytest.fixture(scope="module")
+def deployed(teacher: User, before: dict[str, str]) -> dict[str, Any]:
+    """The document of the next run, for a class that has grown by one meanwhile."""
+    (teacher.folder / "dstk.yml").write_text(CONFIG.replace("student03]", "student03, student04]"))
     return teacher.document("up", "--sandbox", "--yes")
 
 
@@ -82,31 +89,28 @@ def test_a_lost_host_is_one_students_failure_and_the_others_are_served(broken: d
     assert ready == ["student01", "student03"]
 
 
-def test_the_next_run_repairs_it(deployed: dict[str, Any]) -> None:
+def test_the_next_run_repairs_it_and_serves_who_is_new(deployed: dict[str, Any]) -> None:
     states = [(book["student"], book["state"]) for book in deployed["notebooks"]]
-    assert states == [(f"student0{n}", "ready") for n in (1, 2, 3)]
+    assert states == [(f"student0{n}", "ready") for n in (1, 2, 3, 4)]
     assert deployed["failures"] == []
 
 
 def test_everybody_keeps_the_instance_that_the_first_run_gave(broken: dict[str, Any], deployed: dict[str, Any]) -> None:
     hosts = {name: book["instance_id"] for name, book in books(deployed).items()}
     assert {name: hosts[name] for name in books(broken)} == {n: b["instance_id"] for n, b in books(broken).items()}
-    assert len(set(hosts.values())) == 3
+    assert len(set(hosts.values())) == 4
 
 
-@pytest.mark.parametrize("student", ["student01", "student02", "student03"])
+@pytest.mark.parametrize("student", ["student01", "student02", "student04"])
 def test_a_student_logs_in_at_the_own_link_with_the_own_password(deployed: dict[str, Any], student: str) -> None:
     book = books(deployed)[student]
     assert log_in(book, deployed["tls"]).read("api/contents") == 200
 
 
-def test_a_student_more_is_a_host_more_and_nobody_is_restarted(deployed: dict[str, Any], teacher: User) -> None:
-    hosts = [book["instance_id"] for book in deployed["notebooks"]]
-    before = starts(hosts)
-    (teacher.folder / "dstk.yml").write_text(CONFIG.replace("student03]", "student03, student04]"))
-    document = teacher.document("up", "--sandbox", "--yes", "--limit", "student04")
-    assert [(book["student"], book["state"]) for book in document["notebooks"]] == [("student04", "ready")]
-    assert starts(hosts) == before
+def test_nobody_else_was_restarted(deployed: dict[str, Any], before: dict[str, str]) -> None:
+    after = starts(book["instance_id"] for book in deployed["notebooks"])
+    assert set(before) == {"student01", "student03"}
+    assert {student: after[student] for student in before} == before
 
 
 def test_pruning_ends_the_host_of_who_has_gone(deployed: dict[str, Any], teacher: User, api: Api) -> None:

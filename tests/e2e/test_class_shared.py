@@ -162,7 +162,7 @@ def test_a_new_student_takes_the_free_seat_and_nobody_is_restarted(deployed: dic
     free = books(deployed)["cleo"]
     before = starts(instances(deployed))
     write_roster(teacher, "gus", *(name for name in STUDENTS if name != "cleo"))
-    new = books(teacher.document("up", "--sandbox", "--yes"))["gus"]
+    new = books(teacher.document("up", "--sandbox", "--yes", "--limit", "gus"))["gus"]
     assert (new["instance_id"], new["seat"], new["state"]) == (free["instance_id"], free["seat"], "ready")
     after = starts(instances(deployed))
     assert {name: when for name, when in after.items() if name != "gus"} == before

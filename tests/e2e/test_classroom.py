@@ -4,51 +4,23 @@ from __future__ import annotations
 
 import json
 import re
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from support.classroom import on_host
-from support.course import Course, serve_course
+from support.course import Course
 from support.environment import BIN, ROOT
 from support.user import Api, User
 
-CLASS = """
-deployment: files
-target: sandbox
-students: [ada, ben]
-placement: shared
-students_per_host: 2
-course_repo: {url}
-# the course is served from the network that the hosts of the sandbox are in, which is closed to notebooks otherwise
-vpc_cidr: 10.99.0.0/16
-extra_packages: {{pip: [humanize], apt: [tree]}}
-"""
 BOTH = {"ada", "ben"}
 
 
 @pytest.fixture(scope="module")
-def course(user: User, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Course]:
-    """A course on the bridge that the sandbox's machines are on, which is there when the sandbox is."""
-    asked = ["docker", "network", "inspect", "dstk-sandbox", "--format", "{{(index .IPAM.Config 0).Gateway}}"]
-    address = subprocess.run(asked, capture_output=True, text=True, check=True).stdout.strip()
-    files = {"same.txt": "one\n", "going.txt": "old\n", "staying.txt": "one\n"}
-    with serve_course(tmp_path_factory.mktemp("course"), address, {**files}) as served:
-        yield served
-
-
-@pytest.fixture(scope="module")
-def teacher(user: User, course: Course, tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+def teacher(pair_teacher: User, pair: dict[str, Any]) -> User:
     """Who stands in the folder of the class, whose notebooks are ready."""
-    folder = tmp_path_factory.mktemp("class")
-    (folder / "dstk.yml").write_text(CLASS.format(url=course.url))
-    grace = User(folder, user.environment)
-    grace.dstk("up", "--yes", timeout=1100)
-    yield grace
-    grace.dstk("destroy", "--yes")
+    return pair_teacher
 
 
 def answers(document: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -150,7 +122,7 @@ def test_plain_ansible_does_the_same(teacher: User, api: Api) -> None:
 
 def test_no_password_stands_in_a_log(teacher: User) -> None:
     passwords = [row["password"] for row in teacher.document("status")["notebooks"]]
-    folder = Path(teacher.environment["HOME"], ".local/share/dstk/files/logs")
+    folder = Path(teacher.environment["HOME"], ".local/share/dstk/pair/logs")
     logs = "".join(path.read_text() for path in folder.glob("*.log"))
     assert re.search("takehome", logs)
     assert [password for password in passwords if password in logs] == []

@@ -21,6 +21,7 @@ from support import browser
 from support.classes import notebook, seen, wanted
 from support.environment import BIN
 from support.machine import until
+from support.solo import OPTIONS, Solo
 from support.user import User
 
 LONG = "Wolfeschlegelsteinhausenbergerdorff " * 5
@@ -54,21 +55,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return into
 
 
-OPTIONS = ("--sandbox", "--deployment", "handed", "--student", "ada")
-
-
 @pytest.fixture(scope="module")
-def handed(user: User) -> Iterator[dict[str, Any]]:
+def handed(user: User, solo: Solo) -> dict[str, Any]:
     """The document of the handouts of a notebook that is really there."""
-    user.dstk("up", "--yes", *OPTIONS)
-    yield user.document("handouts", *OPTIONS)
-    user.dstk("destroy", "--yes", *OPTIONS)
+    return user.document("handouts", *OPTIONS)
 
 
 @pytest.fixture(scope="module")
 def chromium(handed: dict[str, Any], user: User) -> Iterator[Browser]:
     """One browser for all of them, into which the authority was taken as the handout tells."""
-    with browser.page({"ca_file": str(user.folder / "handouts/handed-authority.crt")}) as opened:
+    with browser.page({"ca_file": str(user.folder / "handouts/solo-authority.crt")}) as opened:
         running = opened.context.browser
         assert running is not None
         yield running

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -120,7 +119,7 @@ def test_an_image_that_does_not_exist_is_named_and_the_next_run_goes_on(user: Us
 
 
 def test_destroy_copes_with_what_was_deleted_by_hand(user: User, api: Api) -> None:
-    user.dstk("up", "--yes", *OPTIONS)
+    """The deployment is the one of the test before."""
     tagged = api.tagged("oops")
     api.client().delete_key_pair(KeyPairId=tagged["key pair"][0]["KeyPairId"])
     api.client().terminate_instances(InstanceIds=[tagged["instance"][0]["InstanceId"]])
@@ -129,35 +128,5 @@ def test_destroy_copes_with_what_was_deleted_by_hand(user: User, api: Api) -> No
     assert api.left("oops") == {}
 
 
-def test_destroy_spares_what_does_not_carry_its_tag(user: User, api: Api) -> None:
-    other = api.client().create_key_pair(KeyName="somebody-elses")["KeyPairId"]
-    user.dstk("up", "--yes", *OPTIONS)
-    user.dstk("destroy", "--yes", *OPTIONS)
-    assert api.client().describe_key_pairs(KeyPairIds=[other])["KeyPairs"]
-    api.client().delete_key_pair(KeyPairId=other)
-
-
 def test_destroy_asks_and_takes_no_for_an_answer(user: User, api: Api) -> None:
     assert "--yes" in refused(user, "destroy", *OPTIONS, code=2)
-
-
-def test_two_runs_at_once_do_not_mix(user: User, api: Api) -> None:
-    made = api.calls("CreateVpc")
-    first = subprocess.Popen(
-        [str(BIN / "dstk"), "up", "--yes", *OPTIONS],
-        cwd=user.folder,
-        env=user.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        while api.calls("CreateVpc") == made:
-            assert first.poll() is None
-        refused(user, "up", "--yes", *OPTIONS, code=1)
-        assert first.wait(timeout=600) == 0
-        assert len(api.tagged("oops")["instance"]) == 1
-    finally:
-        first.kill()
-        user.dstk("destroy", "--yes", *OPTIONS)
-    assert api.left("oops") == {}

@@ -13,18 +13,25 @@ import pytest
 from support import browser
 from support.classroom import visit
 from support.environment import BIN, ROOT
+from support.solo import OPTIONS, Solo
 from support.user import Api, User
 
-OPTIONS = ("--sandbox", "--deployment", "solo")
 #: What tells of a notebook's use, and is another from moment to moment.
 USE = ("last_activity", "memory_used", "memory_limit", "disk_used", "disk_free")
 
 
 @pytest.fixture(scope="module")
-def deployed(user: User) -> Iterator[dict[str, Any]]:
+def deployed(solo: Solo) -> dict[str, Any]:
     """The document of a first `dstk up`."""
-    yield user.document("up", "--yes", *OPTIONS)
-    user.dstk("destroy", "--yes", *OPTIONS)
+    return solo.document
+
+
+@pytest.fixture
+def key_of_another(api: Api) -> Iterator[str]:
+    """The id of a key pair that somebody else has in the same account."""
+    made: str = api.client().create_key_pair(KeyName="somebody-elses")["KeyPairId"]
+    yield made
+    api.client().delete_key_pair(KeyPairId=made)
 
 
 def test_up_prints_the_document_of_the_design(deployed: dict[str, Any]) -> None:
@@ -126,13 +133,23 @@ def test_plain_ansible_finds_the_same_deployment(deployed: dict[str, Any], user:
     assert {host: changed for host, changed in recap if changed != "0"} == {}
 
 
-def test_destroy_leaves_nothing_and_says_so(user: User, api: Api, deployed: dict[str, Any]) -> None:
+def test_a_second_run_at_the_same_time_was_refused(solo: Solo, api: Api) -> None:
+    said = solo.refusal.stdout + solo.refusal.stderr
+    assert (solo.refusal.returncode, "Traceback" in said) == (1, False)
+    assert "dstk up" in said
+    assert len(api.tagged("solo")["instance"]) == 1
+
+
+def test_destroy_leaves_nothing_but_what_is_somebody_elses_and_says_so(
+    user: User, api: Api, deployed: dict[str, Any], key_of_another: str
+) -> None:
     ids = {row["VolumeId"] for row in api.tagged("solo")["volume"]} | {deployed["notebooks"][0]["instance_id"]}
     receipt = user.document("destroy", "--yes", *OPTIONS)
     assert receipt["ok"] is True
     assert ids <= {row["id"] for row in receipt["resources"]}
     assert {row["gone"] for row in receipt["resources"]} == {True}
     assert api.left("solo") == {}
+    assert api.client().describe_key_pairs(KeyPairIds=[key_of_another])["KeyPairs"]
 
 
 def test_destroy_twice_is_fine(user: User, deployed: dict[str, Any]) -> None:

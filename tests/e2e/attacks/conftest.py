@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -11,32 +10,17 @@ from support.attacker import Attacker
 from support.classroom import books
 from support.user import User
 
-CLASS = """
-deployment: attacked
-target: sandbox
-students: [ada, ben]
-placement: shared
-students_per_host: 2
-instance_type: t3.large
-notebook_memory: 768
-home_size: 1
-"""
 
-
-@pytest.fixture(scope="package")
-def teacher(user: User, tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+@pytest.fixture(scope="session")
+def teacher(pair_teacher: User) -> User:
     """Who stands in the folder of the class."""
-    folder = tmp_path_factory.mktemp("attacked")
-    (folder / "dstk.yml").write_text(CLASS)
-    grace = User(folder, user.environment)
-    yield grace
-    grace.dstk("destroy", "--yes")
+    return pair_teacher
 
 
-@pytest.fixture(scope="package")
-def attacked(teacher: User) -> dict[str, Any]:
+@pytest.fixture(scope="session")
+def attacked(pair: dict[str, Any]) -> dict[str, Any]:
     """The document of `dstk up`."""
-    return teacher.document("up", "--yes")
+    return pair
 
 
 @pytest.fixture(scope="package")

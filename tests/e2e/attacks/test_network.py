@@ -50,7 +50,7 @@ def test_a_scan_of_all_ports_finds_ssh_and_https_and_nothing_else(ada: dict[str,
 
 
 def test_the_security_group_admits_nothing_else(api: Api, attacked: dict[str, Any]) -> None:
-    (group,) = api.tagged("attacked")["security group"]
+    (group,) = api.tagged("pair")["security group"]
     assert {(rule["FromPort"], rule["ToPort"]) for rule in group["IpPermissions"]} == {(22, 22), (443, 443)}
     assert {place["CidrIp"] for rule in group["IpPermissions"] for place in rule["IpRanges"]} == {"127.0.0.1/32"}
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import json
 import stat
-import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -63,7 +62,7 @@ def test_no_secret_is_in_sight_on_the_host(secrets: list[str], ada: dict[str, An
 
 
 def test_no_secret_is_in_a_tag_or_in_user_data(secrets: list[str], ada: dict[str, Any], api: Api) -> None:
-    told = str(api.tagged("attacked"))
+    told = str(api.tagged("pair"))
     data = api.client().describe_instance_attribute(InstanceId=ada["instance_id"], Attribute="userData")
     console = api.client().get_console_output(InstanceId=ada["instance_id"])
     assert leaked(secrets, f"{told} {data} {console}") == []
@@ -102,10 +101,11 @@ def test_the_key_of_the_ca_never_leaves_the_controller(ada: dict[str, Any], ca_f
     assert found.stdout == ""
 
 
-def test_nothing_of_a_run_stays_in_the_temporary_folder(attacked: dict[str, Any], teacher: User) -> None:
-    began = (teacher.folder / "dstk.yml").stat().st_mtime
-    left = [path for path in Path(tempfile.gettempdir()).glob("dstk-*/artifacts") if path.stat().st_mtime > began]
-    assert left == []
+def test_nothing_of_a_run_stays_in_the_temporary_folder(
+    attacked: dict[str, Any], teacher: User, short_home: Path
+) -> None:
+    User(teacher.folder, teacher.environment | {"TMPDIR": str(short_home)}).document("status")
+    assert list(short_home.iterdir()) == []
 
 
 def test_nothing_is_written_into_the_project(secrets: list[str]) -> None:
@@ -115,4 +115,4 @@ def test_nothing_is_written_into_the_project(secrets: list[str]) -> None:
 
 def state_of(teacher: User) -> str:
     """The deployment's own folder on the controller."""
-    return str(Path(teacher.environment["HOME"]) / ".local/share/dstk/attacked")
+    return str(Path(teacher.environment["HOME"]) / ".local/share/dstk/pair")
