@@ -72,6 +72,11 @@ def render_deployment(deployment: Deployment) -> RenderableType:
     parts: list[RenderableType] = [table]
     if deployment.tls:
         parts += _render_tls(deployment.tls)
+    if deployment.names_by_hand:
+        parts.append(
+            Text("Names that are to be made where the domain is kept, before `dstk up` is run again:", style="bold")
+        )
+        parts += [Text(f"  {name}. 60 IN A {address}") for name, address in deployment.names_by_hand.items()]
     if deployment.pruned:
         parts.append(Text("Removed, with what each had made archived here:", style="bold"))
         parts += [Text(f"  {student}: {path}") for student, path in deployment.pruned.items()]

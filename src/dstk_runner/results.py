@@ -113,8 +113,9 @@ class Deployment:
 
     Notebooks and failures come in the order of the roster. `gone` are students who have a seat and are no longer in
     the roster, with the instance on which they sit. `logins` has the login of each of the class by `identity`: that of
-    the seat, which outlives a roster that was sorted anew. `tls` is None where no host told of it. `changed` counts the
-    tasks that changed something.
+    the seat, which outlives a roster that was sorted anew. `tls` is None where no host told of it.
+    `names_by_hand` are names of notebooks and the address of each that are to be made where the domain is kept, for
+    its zone is not in the account. `changed` counts the tasks that changed something.
     """
 
     deployment: str
@@ -125,6 +126,7 @@ class Deployment:
     pruned: Mapping[str, Path] = field(default_factory=dict)
     logins: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: Tls | None = None
+    names_by_hand: Mapping[str, str] = field(default_factory=dict)
     changed: int = 0
     log: Path | None = None
 
@@ -153,6 +155,7 @@ class Deployment:
             "gone": [{"student": student, "instance_id": host} for student, host in self.gone.items()],
             "pruned": [{"student": student, "archive": str(path)} for student, path in self.pruned.items()],
             "tls": self.tls.to_json() if self.tls else None,
+            "names_by_hand": [{"name": name, "address": address} for name, address in self.names_by_hand.items()],
         }
 
 

@@ -4,9 +4,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 import dstk_runner
 from dstk_runner import api
+from dstk_runner.display import render_deployment
 from dstk_runner.errors import ConfigError, RunError
 from dstk_runner.hosts import Host
 from dstk_runner.playbooks import PlaybookResult
@@ -85,12 +87,33 @@ def test_a_deployment_holds_the_notebooks_with_their_passwords(world: World, hom
 def test_the_document_has_the_keys_of_the_design_in_their_order(world: World, home: Path) -> None:
     world.result = PlaybookResult(rc=2, stats=published(home, "ada"), failures=(Failure(message="no", host="i-1"),))
     document = api.deploy().to_json()
-    assert list(document) == ["deployment", "region", "ok", "notebooks", "failures", "gone", "pruned", "tls"]
+    assert list(document) == [
+        "deployment",
+        "region",
+        "ok",
+        "notebooks",
+        "failures",
+        "gone",
+        "pruned",
+        "tls",
+        "names_by_hand",
+    ]
     assert list(document["notebooks"][0]) == [
         *("student", "url", "password", "instance_id", "address", "state", "container"),
         *("seat", "image", "last_activity", "memory_used", "memory_limit", "disk_used", "disk_free"),
     ]
     assert list(document["failures"][0]) == ["host", "student", "stage", "task", "message", "fix"]
+
+
+def test_names_that_somebody_has_to_make_are_told_and_shown(
+    world: World, home: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    names = {"ada.class.example.edu": "203.0.113.7"}
+    world.result = PlaybookResult(rc=0, stats=published(home, "ada", dstk_names={"zone": "", "by_hand": names}))
+    deployment = api.deploy(domain="class.example.edu")
+    assert deployment.to_json()["names_by_hand"] == [{"name": "ada.class.example.edu", "address": "203.0.113.7"}]
+    Console().print(render_deployment(deployment))
+    assert "ada.class.example.edu. 60 IN A 203.0.113.7" in capsys.readouterr().out
 
 
 def test_a_failure_knows_its_student_and_always_has_a_remedy(world: World, home: Path) -> None:
