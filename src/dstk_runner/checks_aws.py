@@ -11,6 +11,7 @@ from dstk_runner.aws import ask_all, find_code, make_client
 from dstk_runner.checks_class import check_class
 from dstk_runner.checks_quotas import find_quota, unknown_quota
 from dstk_runner.config import Config
+from dstk_runner.project import load_names
 from dstk_runner.remedies import explain
 from dstk_runner.resources import TAG
 from dstk_runner.results import Check
@@ -40,6 +41,7 @@ def check_account(config: Config) -> list[Check]:
         partial(_guarded, "instance_type", check_class, client, quotas, config),
         partial(_guarded, "vpc", _check_vpc, client, quotas, config),
         partial(_guarded, "address quota", _check_addresses, client, quotas),
+        partial(_guarded, "names", _check_names, config),
     ]
     return [*first, *(check for checks in ask_all(rest) for check in checks)]
 
@@ -157,3 +159,16 @@ def _check_addresses(client: Any, quotas: Any) -> list[Check]:
     limit, used = find_quota(quotas, "ec2", _ADDRESS_QUOTA), len(client.describe_addresses()["Addresses"])
     known = f"{used} of {limit}" if limit is not None else str(used)
     return [Check(name="address quota", status="ok", message=f"{known} Elastic IPs are in use, 0 more are asked for")]
+
+
+def _check_names(config: Config) -> list[Check]:
+    if not config.domain:
+        return []
+    pages = make_client("route53", config.region).get_paginator("list_hosted_zones").paginate()
+    zone = load_names().find_zone((zone for page in pages for zone in page["HostedZones"]), config.domain)
+    if zone is None:
+        message = f"the account has no public zone of {config.domain}, so that somebody else has to make the names"
+        fix = "`dstk up` says which records; until they are there, certificates are the deployment's own"
+        return [Check(name="names", status="warn", message=message, fix=fix)]
+    message = f"{config.domain} lies in the zone {zone['Name'].rstrip('.')}"
+    return [Check(name="names", status="ok", message=message)]

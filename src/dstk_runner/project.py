@@ -10,7 +10,16 @@ from types import ModuleType
 
 from dstk_runner.errors import RunError
 
-__all__ = ["find_project", "load_bucket", "load_errors", "load_layers", "load_roster", "load_seats"]
+__all__ = [
+    "find_project",
+    "load_bucket",
+    "load_errors",
+    "load_known_hosts",
+    "load_layers",
+    "load_names",
+    "load_roster",
+    "load_seats",
+]
 
 
 @functools.cache
@@ -48,6 +57,11 @@ def load_errors() -> ModuleType:
 def load_known_hosts() -> ModuleType:
     """Return the module that knows the file in which SSH finds the keys of hosts."""
     return _load("dstk_known_hosts")
+
+
+def load_names() -> ModuleType:
+    """Return the module that knows the zones in which names lie."""
+    return _load("dstk_names")
 
 
 def load_roster() -> ModuleType:

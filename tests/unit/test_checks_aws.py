@@ -82,6 +82,18 @@ def test_a_full_set_of_vpcs_is_noticed() -> None:
     assert (found.status, "vpc_id" in found.fix) == ("fail", True)
 
 
+def test_a_domain_without_a_zone_in_the_account_is_warned_of() -> None:
+    route53 = boto3.client("route53", "us-west-2")
+    route53.create_hosted_zone(Name="example.org", CallerReference="public")
+    private = {"Name": "in.example.net", "VPC": {"VPCRegion": "us-west-2", "VPCId": "vpc-1"}}
+    # AWS sets the flag by itself
+    route53.create_hosted_zone(CallerReference="private", HostedZoneConfig={"PrivateZone": True}, **private)
+    with_zone, without = ask(domain="nb.example.org")["names"], ask(domain="nb.in.example.net")["names"]
+    assert (with_zone.status, "zone example.org" in with_zone.message) == ("ok", True)
+    assert (without.status, "dstk up" in without.fix) == ("warn", True)
+    assert "names" not in ask()
+
+
 def test_a_permission_that_is_missing_is_named(api_folder: Path) -> None:
     sandbox.inject("CreateVpc", "unauthorized", directory=api_folder)
     found = ask()["permissions"]
