@@ -73,6 +73,11 @@ def test_the_tags_say_who_sits_where(deployed: dict[str, Any], api: Api) -> None
         assert tags[book["instance_id"]][f"dstk:seat:{book['seat']:02d}"].split()[0] == book["student"]
 
 
+def test_a_class_behind_one_address_may_mistype_before_it_is_locked_out(deployed: dict[str, Any]) -> None:
+    host, *_ = instances(deployed)
+    assert on_host(host, "fail2ban-client", "get", "dstk-notebook", "maxretry").stdout.strip() == "15"
+
+
 @pytest.mark.parametrize("student", STUDENTS)
 def test_a_student_logs_in_at_the_own_link_with_the_own_password(deployed: dict[str, Any], student: str) -> None:
     book = books(deployed)[student]
