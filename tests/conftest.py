@@ -10,19 +10,33 @@ import pytest
 
 from support.environment import ROOT
 
-#: Folders whose tests use the machine's one set of loopback addresses: one after another, on one worker.
-ONE_SANDBOX = ("tests/demo", "tests/e2e", "tests/sandbox/hosts", "tests/sandbox/machines")
+#: Tests that boot hosts, in two parts of about the same length. Each part has one sandbox, and runs on one worker: what
+#: is deployed is shared within it, and a machine of two cores has work for both.
+SANDBOXES = {
+    "sandbox": ("tests/e2e", "tests/demo"),
+    "sandbox-of-classes": (
+        "tests/e2e/test_class_dedicated.py",
+        "tests/e2e/test_class_shared.py",
+        "tests/e2e/test_interrupted.py",
+        "tests/e2e/test_tls.py",
+        "tests/sandbox/hosts",
+        "tests/sandbox/machines",
+    ),
+}
 
 
 @pytest.hookimpl(tryfirst=True)  # before xdist reads the groups
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that use the addresses of the sandbox on one worker, and a module's tests together."""
+    """Keep the tests of a sandbox on one worker, and a module's tests together."""
     for item in items:
-        path = item.path.relative_to(ROOT).as_posix()
-        if path.startswith(ONE_SANDBOX):
-            item.add_marker(pytest.mark.xdist_group("sandbox"))
-        elif item.get_closest_marker("xdist_group") is None:
-            item.add_marker(pytest.mark.xdist_group(path))
+        if item.get_closest_marker("xdist_group") is None:
+            item.add_marker(pytest.mark.xdist_group(find_group(item.path.relative_to(ROOT).as_posix())))
+
+
+def find_group(path: str) -> str:
+    """The sandbox that names most of the path, else the module by itself."""
+    named = [(len(part), group) for group, parts in SANDBOXES.items() for part in parts if path.startswith(part)]
+    return max(named, default=(0, path))[1]
 
 
 @pytest.fixture

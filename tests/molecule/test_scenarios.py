@@ -18,8 +18,8 @@ def test_there_is_a_scenario_for_each_role_and_one_for_the_whole() -> None:
 
 
 def one_after_another(scenario: str) -> object:
-    """The whole is made in a sandbox, whose addresses the end-to-end tests use too: it takes its turn among those."""
-    group = "sandbox" if scenario == "default" else "molecule"
+    """The whole is made in a sandbox of its own: it takes its turn among those that have one."""
+    group = "sandbox-of-classes" if scenario == "default" else "molecule"
     return pytest.param(scenario, marks=pytest.mark.xdist_group(group))
 
 
