@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Configure real hosts of the sandbox, and compare with one shell script a host through parallel ssh.
 
-`bench/configure.py [--hosts 10] [--results bench/RESULTS.md]`. Docker and the image are on the hosts before anything is
+`bench/configure.py [--hosts 10] [--results bench/RESULTS.md]`. The packages and the image are on the hosts before anything is
 timed. What counts are the ratios, for both ways are measured in one run on one machine.
 """
 
@@ -36,22 +36,44 @@ BIN = Path(sys.executable).parent
 USER = "ubuntu"
 DEPLOYMENT = "bench"
 BOOT_SECONDS = 180
+HOME_GB = 22
+"""What configure.yml gives to a home on a disk of 30 GB."""
 
-#: Brings a host to where the timing begins.
-PREPARE = """
+#: The packages that both ways find installed.
+PACKAGES = "docker.io caddy openssl nftables fail2ban unattended-upgrades python3-requests"
+PREPARE = f"""
 set -euo pipefail
-if ! command -v docker >/dev/null; then
-  apt-get update -qq
-  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq docker.io >/dev/null
-fi
-docker image inspect "$1" >/dev/null 2>&1 || docker pull --quiet "$1" >/dev/null
+apt-get update -qq
+DEBIAN_FRONTEND=noninteractive apt-get install -y -qq {PACKAGES} >/dev/null
 """
-#: Takes away what configuring made; Docker and the image stay.
+#: Keeps, of what a first run of the playbook wrote, the files that are the same on every host.
+KEEP = """
+set -euo pipefail
+cp "/etc/dstk/$1/jupyter/jupyter_server_config.py" /var/lib/bench.jupyter.py
+cp -a /etc/caddy/Caddyfile /root/Caddyfile
+sed -i "s/$2/@address@/g; s/$1/@student@/g" /etc/caddy/Caddyfile
+cd /
+tar --create --file /var/lib/bench.tar etc/docker/daemon.json etc/subuid etc/subgid etc/passwd etc/shadow etc/group \
+  etc/dstk/firewall.nft etc/systemd/system/dstk-firewall.service etc/ssh/sshd_config.d/05-dstk.conf \
+  etc/fail2ban/filter.d/dstk-notebook.conf etc/fail2ban/jail.d/dstk.conf etc/apt/apt.conf.d/60dstk-upgrades \
+  etc/caddy/Caddyfile
+"""
+#: Takes away what configuring made; packages and the image stay.
 RESET = """
 set -euo pipefail
 docker ps --all --quiet --filter label=dstk.student | xargs --no-run-if-empty docker rm --force >/dev/null
-rm -rf /etc/dstk /srv/dstk /etc/docker/daemon.json
+docker network rm dstk >/dev/null
+umount /srv/dstk/*/home
+sed -i '/srv.dstk/d' /etc/fstab
+systemctl stop caddy fail2ban
+systemctl disable --quiet dstk-firewall caddy fail2ban
+nft delete table inet dstk
+rm -rf /etc/dstk /srv/dstk /var/log/caddy /etc/docker/daemon.json /etc/systemd/system/dstk-firewall.service \
+  /etc/ssh/sshd_config.d/05-dstk.conf /etc/fail2ban/*.d/dstk*.conf /etc/apt/apt.conf.d/60dstk-upgrades /etc/caddy/Caddyfile
+sed -i '/^dstk-remap:/d' /etc/subuid /etc/subgid
+userdel dstk-remap
 gpasswd --delete "$1" docker >/dev/null 2>&1 || true
+systemctl daemon-reload
 systemctl restart docker
 # systemd counts restarts, and refuses a fourth within a minute
 systemctl reset-failed docker
@@ -78,13 +100,29 @@ class Fleet:
         """The private key."""
         return self.folder / "key"
 
+    @property
+    def state(self) -> Path:
+        """What dstk keeps of the deployment."""
+        return self.folder / "state" / DEPLOYMENT
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        """How SSH knows the hosts."""
+        return "StrictHostKeyChecking=yes", f"UserKnownHostsFile={self.state / 'known_hosts'}"
+
+    def learn_keys(self) -> None:
+        """Write down the keys of the hosts, which AWS would tell."""
+        self.state.mkdir(parents=True, mode=0o700)
+        lines = []
+        for name, address in self.addresses.items():
+            command = ["ssh-keyscan", "-t", "ed25519", address]
+            told = subprocess.run(command, text=True, capture_output=True, check=True).stdout  # noqa: S603
+            lines += [f"{name} {line.partition(' ')[2]}\n" for line in told.splitlines()]
+        (self.state / "known_hosts").write_text("".join(lines), encoding="utf-8")
+
     def ssh(self, name: str, script: str, *arguments: str) -> str:
         """Run a script on a host as root and answer what it printed."""
-        options = (
-            "StrictHostKeyChecking=accept-new",
-            f"UserKnownHostsFile={self.folder}/known_hosts",
-            "LogLevel=ERROR",
-        )
+        options = (*self.options, f"HostKeyAlias={name}", "LogLevel=ERROR")
         command = ["ssh", "-i", str(self.key), *(part for option in options for part in ("-o", option))]
         command += [f"{USER}@{self.addresses[name]}", "sudo", "bash", "-s", *arguments]
         done = subprocess.run(command, input=script, text=True, capture_output=True, check=False)  # noqa: S603
@@ -119,7 +157,9 @@ def boot(driver: HostDriver, fleet_folder: Path, count: int) -> Fleet:
         if time.monotonic() > deadline:
             sys.exit(f"not all hosts answered within {BOOT_SECONDS} s")
         time.sleep(0.2)
-    return Fleet({name: driver.address(name) for name in names}, fleet_folder)
+    fleet = Fleet({name: driver.address(name) for name in names}, fleet_folder)
+    fleet.learn_keys()
+    return fleet
 
 
 def write_inventory(fleet: Fleet) -> Path:
@@ -140,7 +180,11 @@ def write_inventory(fleet: Fleet) -> Path:
         "dstk_prune": False,
         "dstk_deployment": DEPLOYMENT,
         "dstk_state_dir": str(fleet.folder / "state"),
+        "dstk_tls": "private",
         "ansible_ssh_private_key_file": str(fleet.key),
+        "ansible_ssh_common_args": " ".join(
+            f"-o {option}" for option in (*fleet.options, "HostKeyAlias={{ inventory_hostname }}")
+        ),
     }
     (fleet.folder / "variables.json").write_text(json.dumps(variables), encoding="utf-8")
     return folder
@@ -168,7 +212,7 @@ def find_table(hosts: int, plain: Measure, first: Measure, second: Measure) -> s
         "`configure.yml`, nothing to change": (second, ""),
     }
     rows = [
-        f"{hosts} hosts that have Docker and the image; {os.cpu_count()} processors for the hosts and the controller.",
+        f"{hosts} hosts that have the packages and the image; {os.cpu_count()} processors for the hosts and the controller.",
         "",
         "| way | wall, s | controller CPU, s | wall / shell | goal |",
         "|---|---|---|---|---|",
@@ -202,22 +246,29 @@ def main() -> None:
             try:
                 ensure_registry([image], say)
                 fleet = boot(driver, folder, wanted.hosts)
-                say("Docker and the image are brought to the hosts")
-                fleet.each(lambda host: fleet.ssh(host, PREPARE, image))
+                say("The packages are brought to the hosts")
+                fleet.each(lambda host: fleet.ssh(host, PREPARE))
+                inventory = write_inventory(fleet)
 
                 def plain() -> None:
-                    fleet.each(lambda host: fleet.ssh(host, script, host, "8888", image, DEPLOYMENT, USER))
+                    fleet.each(
+                        lambda host: fleet.ssh(
+                            host,
+                            *(script, host, "8888", image, DEPLOYMENT, USER, fleet.addresses[host], str(HOME_GB)),
+                        )
+                    )
 
                 def reset() -> None:
                     fleet.each(lambda host: fleet.ssh(host, RESET, USER))
 
-                # once untimed, so that both ways find the image's files in memory
-                say("The shell scripts run")
-                plain()
+                # once untimed: the image comes, and both ways find it in memory
+                say("The image is brought to the hosts")
+                configure(fleet, inventory)
+                fleet.each(lambda host: fleet.ssh(host, KEEP, host, fleet.addresses[host]))
                 reset()
+                say("The shell scripts run")
                 by_shell = measure(plain)
                 reset()
-                inventory = write_inventory(fleet)
                 say("The playbook runs")
                 first = measure(lambda: configure(fleet, inventory))
                 second = measure(lambda: configure(fleet, inventory))
