@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Configure real hosts of the sandbox, and compare with one shell script a host through parallel ssh.
 
-`bench/configure.py [--hosts 10] [--results bench/RESULTS.md]`. The packages and the image are on the hosts before anything is
-timed. What counts are the ratios, for both ways are measured in one run on one machine.
+`bench/configure.py [--hosts 10] [--results bench/RESULTS.md]`. The packages and the image are on the hosts before
+anything is timed. What counts are the ratios, for both ways are measured in one run on one machine.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ cp "/etc/dstk/$1/jupyter/jupyter_server_config.py" /var/lib/bench.jupyter.py
 cp -a /etc/caddy/Caddyfile /root/Caddyfile
 sed -i "s/$2/@address@/g; s/$1/@student@/g" /etc/caddy/Caddyfile
 cd /
-tar --create --file /var/lib/bench.tar etc/docker/daemon.json etc/subuid etc/subgid etc/passwd etc/shadow etc/group \
+tar --create --file /var/lib/bench.tar etc/docker/daemon.json etc/subuid etc/subgid \
   etc/dstk/firewall.nft etc/systemd/system/dstk-firewall.service etc/ssh/sshd_config.d/05-dstk.conf \
   etc/fail2ban/filter.d/dstk-notebook.conf etc/fail2ban/jail.d/dstk.conf etc/apt/apt.conf.d/60dstk-upgrades \
   etc/caddy/Caddyfile
@@ -69,7 +69,8 @@ systemctl stop caddy fail2ban
 systemctl disable --quiet dstk-firewall caddy fail2ban
 nft delete table inet dstk
 rm -rf /etc/dstk /srv/dstk /var/log/caddy /etc/docker/daemon.json /etc/systemd/system/dstk-firewall.service \
-  /etc/ssh/sshd_config.d/05-dstk.conf /etc/fail2ban/*.d/dstk*.conf /etc/apt/apt.conf.d/60dstk-upgrades /etc/caddy/Caddyfile
+  /etc/ssh/sshd_config.d/05-dstk.conf /etc/fail2ban/*.d/dstk*.conf /etc/apt/apt.conf.d/60dstk-upgrades \
+  /etc/caddy/Caddyfile
 sed -i '/^dstk-remap:/d' /etc/subuid /etc/subgid
 userdel dstk-remap
 gpasswd --delete "$1" docker >/dev/null 2>&1 || true
@@ -212,7 +213,8 @@ def find_table(hosts: int, plain: Measure, first: Measure, second: Measure) -> s
         "`configure.yml`, nothing to change": (second, ""),
     }
     rows = [
-        f"{hosts} hosts that have the packages and the image; {os.cpu_count()} processors for the hosts and the controller.",
+        f"{hosts} hosts that have the packages and the image; "
+        f"{os.cpu_count()} processors for the hosts and the controller.",
         "",
         "| way | wall, s | controller CPU, s | wall / shell | goal |",
         "|---|---|---|---|---|",

@@ -8,6 +8,7 @@ settings=/etc/dstk/$student folder=/srv/dstk/$student
 memory=$(($(awk '/MemTotal/ {print int($2 / 1024)}' /proc/meminfo) - 256))
 
 tar --extract --file /var/lib/bench.tar --directory / --same-permissions
+useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin dstk-remap
 id -nG "$user" | grep -qw docker || usermod -aG docker "$user"
 systemctl daemon-reload
 systemctl enable --quiet dstk-firewall caddy fail2ban
