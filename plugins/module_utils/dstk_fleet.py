@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -23,7 +23,7 @@ from ansible.module_utils.dstk_ec2 import (
     tags_of,
     throttled,
 )
-from ansible.module_utils.dstk_launch import ENDED, LIVE, find_instances, state_of
+from ansible.module_utils.dstk_launch import ENDED, ENDING, LIVE, find_instances, state_of
 
 TAG_AGAIN_SECONDS = 10
 """A tag that is not to be seen after so long is set again."""
@@ -32,8 +32,8 @@ TAGS_AT_ONCE = 8
 NOT_VISIBLE_YET = "InvalidInstanceID.NotFound"
 
 
-class RemovalError(Exception):
-    """Instances that do not end; the message says which, and what to do."""
+class LingerError(Exception):
+    """Instances that do not end or stop; the message says which, and what to do."""
 
 
 @dataclass
@@ -97,6 +97,32 @@ class Fleet:
                     refused.update(self.start([instance_id]))
         return refused
 
+    def stop(self, instance_ids: Sequence[str], *, timeout: float) -> None:
+        """Stop instances, and wait until they are stopped, asking once a second for all of them.
+
+        Raises:
+            LingerError: not all are, after so many seconds.
+        """
+        # AWS stops none that is still starting
+        self._await(lambda item: item["InstanceId"] in instance_ids, ("pending",), "running", timeout)
+        for part in chunks(instance_ids):
+            self.changing.wait()
+            throttled(self.client.stop_instances, InstanceIds=part)
+        self._await(lambda item: item["InstanceId"] in instance_ids, (*LIVE, ENDING), "stopped", timeout)
+
+    def _await(
+        self, concerns: Callable[[Mapping[str, Any]], bool], states: Iterable[str], wanted: str, timeout: float
+    ) -> None:
+        """Wait while instances that this concerns are in one of these states and not as wanted."""
+        deadline = time.monotonic() + timeout
+        while left := [item["InstanceId"] for item in self.find(states) if state_of(item) != wanted and concerns(item)]:
+            if time.monotonic() >= deadline:
+                raise LingerError(
+                    f"{len(left)} instances are not {wanted} after {timeout:.0f} s: {', '.join(left[:5])}\n"
+                    "Fix: run the same command again; if it stays, look at the instances in the EC2 console"
+                )
+            time.sleep(1)
+
     def await_running(
         self, wanted: Mapping[str, Mapping[str, str]], *, timeout: float
     ) -> tuple[dict[str, dict[str, Any]], dict[str, Explanation]]:
@@ -139,19 +165,10 @@ class Fleet:
         for part in chunks(ending):
             self.changing.wait()
             throttled(self.client.terminate_instances, InstanceIds=part)
-        deadline = time.monotonic() + timeout
-        going = {"shutting-down"} if instance_ids is None else set()
-        while left := [
-            item["InstanceId"]
-            for item in self.find((*LIVE, "shutting-down"))
-            if item["InstanceId"] in ending or state_of(item) in going
-        ]:
-            if time.monotonic() >= deadline:
-                raise RemovalError(
-                    f"{len(left)} instances have not ended after {timeout:.0f} s: {', '.join(left[:5])}\n"
-                    "Fix: run the same command again; if it stays, look at the instances in the EC2 console"
-                )
-            time.sleep(1)
+        going = {ENDING} if instance_ids is None else set()
+        self._await(
+            lambda item: item["InstanceId"] in ending or state_of(item) in going, (*LIVE, ENDING), "terminated", timeout
+        )
         return ending
 
     def end_volumes(self, volume_ids: Iterable[str] | None = None) -> list[str]:

@@ -24,7 +24,8 @@ from ansible.module_utils.dstk_ec2 import (
 from ansible.module_utils.dstk_seats import find_seats
 
 LIVE = ("pending", "running", "stopping", "stopped")
-ENDED = ("shutting-down", "terminated")
+ENDING = "shutting-down"
+ENDED = (ENDING, "terminated")
 NO_CAPACITY = frozenset(
     {"InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientFreeAddressesInSubnet"}
 )

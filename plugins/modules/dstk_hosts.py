@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+from collections.abc import Callable
 from typing import Any
 
 from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleAWSModule
@@ -13,8 +14,8 @@ with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing l
 
 from ansible.module_utils.dstk_class import Wishes, ensure_seats
 from ansible.module_utils.dstk_ec2 import ec2_client, tags_of
-from ansible.module_utils.dstk_fleet import Fleet, RemovalError
-from ansible.module_utils.dstk_launch import LIVE
+from ansible.module_utils.dstk_fleet import Fleet, LingerError
+from ansible.module_utils.dstk_launch import LIVE, state_of
 from ansible.module_utils.dstk_seats import find_seats, seat_key
 from ansible.module_utils.dstk_types import find_images
 
@@ -39,15 +40,16 @@ options:
   state:
     description:
       - C(running) for a seat for each of O(students).
+      - C(stopped) to stop the instances on which none but O(students) sit, or all if none are named.
       - C(released) to take the seats of O(students), and to end the instances that have no seat then.
       - C(absent) for no instance, and no volume that one left behind.
     type: str
-    choices: [running, released, absent]
+    choices: [running, stopped, released, absent]
     default: running
   students:
     description:
       - The class, of each C(student) (the login), C(identity), and C(instance_type) where it is not the class's.
-      - Where O(state=released), the logins.
+      - Where O(state=stopped) or O(state=released), the logins.
     type: list
     elements: raw
     default: []
@@ -146,10 +148,12 @@ hosts:
   elements: dict
   returned: when O(state=running)
 failures:
-  description: C(student), C(message) and C(fix) of those who have no seat on a running instance.
+  description:
+    - C(student), C(message) and C(fix) of those who have no seat on a running instance, or whose instance is not
+      stopped because others sit there.
   type: list
   elements: dict
-  returned: when O(state=running)
+  returned: when O(state=running) or O(state=stopped)
 gone:
   description: C(student) and C(instance_id) of the seats whose students are not in the class.
   type: list
@@ -180,10 +184,10 @@ differing:
   elements: str
   returned: when O(state=running)
 instance_ids:
-  description: The instances that were terminated.
+  description: The instances that were terminated or stopped, or in check mode would be.
   type: list
   elements: str
-  returned: when O(state=absent) or O(state=released)
+  returned: when O(state=absent), O(state=released) or O(state=stopped)
 volume_ids:
   description: The volumes that were deleted because an instance left them behind.
   type: list
@@ -201,6 +205,34 @@ def ensure_absent(module: Any, fleet: Fleet) -> dict[str, Any]:
         volumes = fleet.end_volumes()
     diff = {"before": {"instances": ending}, "after": {"instances": []}}
     return {"changed": bool(ending or volumes), "instance_ids": ending, "volume_ids": volumes, "diff": diff}
+
+
+def ensure_stopped(module: Any, fleet: Fleet) -> dict[str, Any]:
+    """Stop the instances of these students; one on which others sit as well goes on."""
+    named = set(module.params["students"])
+    going, failures = [], []
+    for instance in fleet.find(LIVE):
+        seated = {seat.student for seat in find_seats(tags_of(instance))}
+        others = sorted(seated - named) if named else []
+        if named and not seated & named:
+            continue
+        failures += [
+            _explain_shared(student, instance["InstanceId"], others) for student in sorted(seated & named) if others
+        ]
+        if not others and state_of(instance) != "stopped":
+            going.append(instance["InstanceId"])
+    if going and not module.check_mode:
+        fleet.stop(going, timeout=module.params["timeout"])
+    diff = {"before": {"instances": going}, "after": {"instances": []}}
+    return {"changed": bool(going), "instance_ids": going, "failures": failures, "diff": diff}
+
+
+def _explain_shared(student: str, instance_id: str, others: list[str]) -> dict[str, str]:
+    return {
+        "student": student,
+        "message": f"{instance_id} is also {', '.join(others)}'s, and goes on",
+        "fix": "name all of its students, or nobody to stop all hosts",
+    }
 
 
 def ensure_released(module: Any, fleet: Fleet) -> dict[str, Any]:
@@ -225,6 +257,24 @@ def ensure_released(module: Any, fleet: Fleet) -> dict[str, Any]:
     return {"changed": bool(empty or vacated), "instance_ids": empty, "volume_ids": volumes, "diff": diff}
 
 
+def ensure_running(module: Any, fleet: Fleet) -> dict[str, Any]:
+    """Give every student a seat on a running instance."""
+    given = module.params
+    images = find_images(fleet.client, owner=given["image_owner"], name=given["image_name"])
+    answer = ensure_seats(fleet, Wishes.read({**given, "images": images}), check_mode=module.check_mode)
+    for warning in answer.pop("warnings"):
+        module.warn(warning)
+    return answer
+
+
+STATES: dict[str, Callable[[Any, Fleet], dict[str, Any]]] = {
+    "running": ensure_running,
+    "stopped": ensure_stopped,
+    "released": ensure_released,
+    "absent": ensure_absent,
+}
+
+
 def main() -> None:
     """Run the module."""
     words: dict[str, Any] = {"type": "list", "elements": "str", "default": []}
@@ -232,7 +282,7 @@ def main() -> None:
     module = AnsibleAWSModule(
         argument_spec={
             "deployment": {"type": "str", "required": True},
-            "state": {"type": "str", "choices": ["running", "released", "absent"], "default": "running"},
+            "state": {"type": "str", "choices": list(STATES), "default": "running"},
             "students": {"type": "list", "elements": "raw", "default": []},
             "limit": words,
             "placement": {"type": "str", "choices": ["dedicated", "shared"], "default": "dedicated"},
@@ -256,16 +306,8 @@ def main() -> None:
     given = module.params
     try:
         fleet = Fleet(ec2_client(module), given["deployment"])
-        if given["state"] == "absent":
-            answer = ensure_absent(module, fleet)
-        elif given["state"] == "released":
-            answer = ensure_released(module, fleet)
-        else:
-            images = find_images(fleet.client, owner=given["image_owner"], name=given["image_name"])
-            answer = ensure_seats(fleet, Wishes.read({**given, "images": images}), check_mode=module.check_mode)
-            for warning in answer.pop("warnings"):
-                module.warn(warning)
-    except RemovalError as error:
+        answer = STATES[given["state"]](module, fleet)
+    except LingerError as error:
         module.fail_json(msg=str(error))
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg=f"Instances of {given['deployment']}")

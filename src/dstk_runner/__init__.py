@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 from dstk_runner._version import __version__
-from dstk_runner.api import deploy, destroy, doctor, plan, rotate, status
+from dstk_runner.api import deploy, destroy, doctor, plan, rotate, start, status, stop
 from dstk_runner.classroom import collect, pull, run, send, takehome
 from dstk_runner.classwork import Classwork
 from dstk_runner.config import Config, load_config
@@ -46,7 +46,9 @@ __all__ = [
     "rotate",
     "run",
     "send",
+    "start",
     "status",
+    "stop",
     "takehome",
     "write_handouts",
     "write_overview",

@@ -1,4 +1,4 @@
-"""The library: deploy, look, plan, rotate, destroy. Each takes a path, a mapping or keyword arguments, or a Config."""
+"""The library, from deploy to destroy. Each function takes a path, a mapping or keyword arguments, or a Config."""
 
 from __future__ import annotations
 
@@ -27,7 +27,9 @@ __all__ = [
     "plan",
     "read_logs",
     "rotate",
+    "start",
     "status",
+    "stop",
 ]
 
 #: What is destroyed is what carries the tag, whoever is in the roster, which may be lost or wrong by then.
@@ -113,6 +115,51 @@ def rotate(
             return Deployment(deployment=wanted.deployment, region=wanted.region, failures=(failure,))
         log = new_log(wanted, "rotate")
         return read_deployment(wanted, run_for("rotate", wanted, on_event, log, run_id=run), roll, log)
+
+
+def stop(
+    config: Request = None, *, limit: Iterable[str] = (), on_event: OnEvent | None = None, **overrides: Any
+) -> Deployment:
+    """Stop the hosts: disks and what is on them stay, and cost. Takes and raises what `deploy` does.
+
+    A host on which others sit than those of `limit` goes on, and is a failure of each of them.
+
+    Returns:
+        The notebooks whose hosts are stopped, and the failures.
+    """
+    return _turn("stop", config, add_to_run(overrides, limit), on_event)
+
+
+def start(
+    config: Request = None, *, limit: Iterable[str] = (), on_event: OnEvent | None = None, **overrides: Any
+) -> Deployment:
+    """Start hosts that are stopped, and serve who sits there, nobody new. Takes and raises what `deploy` does.
+
+    Returns:
+        The notebooks, whose addresses may be others than before.
+    """
+    return _turn("start", config, add_to_run(overrides, limit), on_event)
+
+
+def _turn(name: str, config: Request, overrides: Mapping[str, Any], on_event: OnEvent | None) -> Deployment:
+    """Run a playbook for those who have a seat."""
+    from dstk_runner.roll import call_roll
+    from dstk_runner.state import hold_lock, new_log
+
+    with open_request(config, overrides, on_event) as wanted, hold_lock(wanted, name) as run:
+        roll = call_roll(wanted)
+        seated = [login for login in roll.students if any(login in there for there in roll.hosts.values())]
+        chosen = tuple(login for login in seated if not wanted.limit or login in wanted.limit)
+        if not chosen:
+            failure = Failure(
+                stage=name, message=f"nothing of {wanted.deployment} is in {wanted.region}", fix="dstk up"
+            )
+            return Deployment(deployment=wanted.deployment, region=wanted.region, failures=(failure,))
+        log = new_log(wanted, name)
+        seated_only = replace(wanted, limit=chosen)
+        # where nobody is named all hosts are stopped, whoever else sits there
+        result = run_for(name, wanted if name == "stop" else seated_only, on_event, log, run_id=run)
+        return read_deployment(seated_only, result, call_roll_after(wanted), log)
 
 
 def plan(config: Request = None, *, on_event: OnEvent | None = None, **overrides: Any) -> Plan:

@@ -1,4 +1,4 @@
-"""`dstk plan`, `up`, `status`, `rotate` and `destroy`: a deployment as a whole."""
+"""`dstk plan`, `up`, `status`, `stop`, `start`, `rotate` and `destroy`: a deployment as a whole."""
 
 from __future__ import annotations
 
@@ -79,6 +79,30 @@ def status(
         result = api.status(config, on_event=progress)
     if html:
         write_overview(result, html, config=config)
+    finish(request, result, display.render_deployment(result))
+
+
+@deployment_app.command()
+@takes_request
+def stop(request: Request, limit: Limit = None, yes: Yes = False) -> None:
+    """Stop the hosts. Files stay, and so does the cost of the disks; what runs in the notebooks ends."""
+    config = request.load(limit=limit)
+    if not yes:
+        confirm("Stop the hosts, and with them all that runs in the notebooks?")
+    with follow(open_errors(), config, "stop") as progress:
+        result = api.stop(config, on_event=progress)
+    finish(request, result, display.render_deployment(result))
+
+
+@deployment_app.command()
+@takes_request
+def start(request: Request, limit: Limit = None, yes: Yes = False) -> None:
+    """Start hosts that are stopped. Their addresses are others then, and so are links without a domain."""
+    config = request.load(limit=limit)
+    if config.target == "aws" and not yes:
+        confirm("Start the hosts? They cost by the hour again.")
+    with follow(open_errors(), config, "start") as progress:
+        result = api.start(config, on_event=progress)
     finish(request, result, display.render_deployment(result))
 
 

@@ -14,7 +14,12 @@ from dstk_runner.results import Change, Failure
 
 __all__ = ["SUMMARIES", "Recorder"]
 
-SUMMARIES = ("Every notebook is well", "Every student has a seat", "Every name leads to its notebook")
+SUMMARIES = (
+    "Every notebook is well",
+    "Every student has a seat",
+    "Every name leads to its notebook",
+    "Every instance that was named is stopped",
+)
 """The tasks that end a play in which single students failed; the roles tell of each of those by name."""
 
 _COLOUR = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")

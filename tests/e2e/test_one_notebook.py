@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,7 @@ from typing import Any
 import pytest
 
 from support import browser
-from support.classroom import visit
+from support.classroom import log_in, visit
 from support.environment import BIN, ROOT
 from support.solo import OPTIONS, Solo
 from support.user import Api, User
@@ -138,6 +139,38 @@ def test_a_second_run_at_the_same_time_was_refused(solo: Solo, api: Api) -> None
     assert (solo.refusal.returncode, "Traceback" in said) == (1, False)
     assert "dstk up" in said
     assert len(api.tagged("solo")["instance"]) == 1
+
+
+@pytest.fixture(scope="module")
+def stopped(user: User, deployed: dict[str, Any]) -> dict[str, Any]:
+    """The document of `dstk stop`, with a file in the home that is written before."""
+    user.dstk("run", *OPTIONS, "--", "echo mine > proof; sync")
+    return user.document("stop", "--yes", *OPTIONS)
+
+
+@pytest.fixture(scope="module")
+def restarted(user: User, stopped: dict[str, Any]) -> dict[str, Any]:
+    """The document of `dstk start`."""
+    return user.document("start", *OPTIONS)
+
+
+def test_a_stopped_notebook_is_told_as_stopped(stopped: dict[str, Any], user: User, api: Api) -> None:
+    [instance] = api.tagged("solo")["instance"]
+    assert instance["State"]["Name"] == "stopped"
+    assert [book["state"] for book in stopped["notebooks"]] == ["stopped"]
+    assert [book["state"] for book in user.document("status", *OPTIONS)["notebooks"]] == ["stopped"]
+
+
+def test_after_a_start_the_old_password_opens_the_new_link(restarted: dict[str, Any], deployed: dict[str, Any]) -> None:
+    [before], [after] = deployed["notebooks"], restarted["notebooks"]
+    assert before["address"] != after["address"]
+    assert after["address"] in after["url"]
+    assert log_in({**after, "password": before["password"]}, restarted["tls"]).read("api/contents") == 200
+
+
+def test_what_was_in_the_notebook_is_there_after_a_start(restarted: dict[str, Any], user: User) -> None:
+    done = user.dstk("run", *OPTIONS, "--json", "--", "cat proof")
+    assert [row["stdout"] for row in json.loads(done.stdout)["answers"]] == ["mine\n"]
 
 
 def test_destroy_leaves_nothing_but_what_is_somebody_elses_and_says_so(

@@ -90,7 +90,7 @@ class Life:
         """Stop the host, take a seat from it, lead its network astray, and leave a volume behind."""
         client = self.place.client
         host = self.place.instances()[0]
-        client.stop_instances(InstanceIds=[host["InstanceId"]])
+        self._run("ansible-playbook", "playbooks/stop.yml", "-e", f"dstk_config={self.file}")
         client.delete_tags(Resources=[host["InstanceId"]], Tags=[{"Key": "dstk:seat:02"}])
         table = client.describe_route_tables(Filters=OURS)["RouteTables"][0]["RouteTableId"]
         other = client.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]

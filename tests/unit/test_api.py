@@ -243,6 +243,25 @@ def test_rotating_runs_the_playbook_of_that_name(world: World) -> None:
     assert [name for name, _ in world.ran] == ["rotate"]
 
 
+@pytest.mark.parametrize("turn", [api.stop, api.start])
+def test_where_nothing_is_nothing_is_stopped_or_started(world: World, turn: Any) -> None:
+    assert ([failure.fix for failure in turn().failures], world.ran) == (["dstk up"], [])
+
+
+def test_starting_is_for_those_who_have_a_seat(world: World) -> None:
+    world.hosts = (host("i-1", "ada"),)
+    api.start(students=["ada", "bob"])
+    [(name, options)] = world.ran
+    assert (name, options["extra_vars"]["dstk_limit"]) == ("start", ["ada"])
+
+
+def test_stopping_all_leaves_nobody_out_who_has_left_the_roster(world: World) -> None:
+    world.hosts = (host("i-1", "ada", "gone"),)
+    assert {failure.student for failure in api.stop(students=["ada", "bob"]).failures} == {"ada"}
+    [(name, options)] = world.ran
+    assert (name, options["extra_vars"]["dstk_limit"]) == ("stop", [])
+
+
 def test_an_error_without_mistakes_is_one_failure() -> None:
     [failure] = api.explain_failure(RunError("it broke", "mend it"), stage="dstk")
     assert (failure.message, failure.fix) == ("it broke", "mend it")

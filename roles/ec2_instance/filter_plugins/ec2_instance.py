@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 TASK = "Every student has a seat"
+STOPPED = "Every instance that was named is stopped"
 
 
 def ec2_instance_addresses(hosts: list[dict[str, Any]], limit: Iterable[str] = ()) -> dict[str, str]:
@@ -32,6 +33,11 @@ def ec2_instance_failures(
         if not chosen or seat["student"] in chosen
     ]
     return {failure["student"]: {**failure, "stage": "provision", "task": TASK} for failure in found}
+
+
+def ec2_instance_not_stopped(failures: Iterable[Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Answer by student whose instance goes on, as the caller is told."""
+    return {row["student"]: {**row, "host": "", "stage": "stop", "task": STOPPED} for row in failures}
 
 
 def ec2_instance_hosts(hosts: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -70,5 +76,6 @@ class FilterModule:
             "ec2_instance_failures": ec2_instance_failures,
             "ec2_instance_gone": ec2_instance_gone,
             "ec2_instance_hosts": ec2_instance_hosts,
+            "ec2_instance_not_stopped": ec2_instance_not_stopped,
             "ec2_instance_verdict": ec2_instance_verdict,
         }

@@ -91,6 +91,43 @@ def test_released_frees_the_seat_and_leaves_the_others(load: Load, aws: Any) -> 
     assert sorted(tag["Key"] for tag in tags) == ["dstk:deployment", "dstk:seat:02"]
 
 
+def test_stopped_stops_all_where_nobody_is_named(load: Load, aws: Any) -> None:
+    ours, theirs = launch(aws, dstk_deployment="csx450"), launch(aws, dstk_deployment="other")
+    fleet = load("module_utils/dstk_fleet").Fleet(aws, "csx450")
+    stop = load("modules/dstk_hosts").ensure_stopped
+    assert stop(Module(), fleet)["instance_ids"] == [ours]
+    assert states(aws) == {ours: "stopped", theirs: "running"}
+    assert stop(Module(), fleet)["changed"] is False
+
+
+def test_stopped_leaves_an_instance_on_which_others_sit(load: Load, aws: Any) -> None:
+    here = {"dstk_deployment": "csx450"}
+    own = launch(aws, **here, **{"dstk_seat_01": "ada a"})
+    shared = launch(aws, **here, **{"dstk_seat_01": "bob b", "dstk_seat_02": "cleo c"})
+    fleet = load("module_utils/dstk_fleet").Fleet(aws, "csx450")
+    answer = load("modules/dstk_hosts").ensure_stopped(Module(students=["ada", "bob"]), fleet)
+    assert states(aws) == {own: "stopped", shared: "running"}
+    [failure] = answer["failures"]
+    assert (failure["student"], f"{shared} is also cleo's" in failure["message"]) == ("bob", True)
+
+
+def test_stopped_only_tells_in_check_mode(load: Load, aws: Any) -> None:
+    ours = launch(aws, dstk_deployment="csx450")
+    fleet = load("module_utils/dstk_fleet").Fleet(aws, "csx450")
+    answer = load("modules/dstk_hosts").ensure_stopped(Module(check_mode=True), fleet)
+    assert (answer["instance_ids"], states(aws)) == ([ours], {ours: "running"})
+
+
+def test_an_instance_that_does_not_stop_is_named_with_a_remedy(
+    load: Load, aws: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fleets = load("module_utils/dstk_fleet")
+    ours = launch(aws, dstk_deployment="csx450")
+    monkeypatch.setattr(aws, "stop_instances", lambda **_: None)
+    with pytest.raises(fleets.LingerError, match=rf"{ours}\nFix: "):
+        fleets.Fleet(aws, "csx450").stop([ours], timeout=0)
+
+
 def test_an_arm_type_is_told_in_both_tongues(load: Load, aws: Any) -> None:
     found = load("module_utils/dstk_types").find_types(aws, ["t4g.small"])["t4g.small"]
     assert (found["architecture"], found["ubuntu_architecture"], found["memory_mib"]) == ("arm64", "arm64", 2048)
