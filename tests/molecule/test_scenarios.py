@@ -17,13 +17,13 @@ def test_there_is_a_scenario_for_each_role_and_one_for_the_whole() -> None:
     assert set(SCENARIOS) == roles | {"default"}
 
 
-def one_after_another(scenario: str) -> object:
-    """The whole is made in a sandbox of its own: it takes its turn among those that have one."""
-    group = "sandbox-of-classes" if scenario == "default" else "molecule"
+def placed(scenario: str) -> object:
+    """Each by itself, but the whole, which is made in a sandbox: it takes its turn among those that have one."""
+    group = "sandbox-of-classes" if scenario == "default" else f"molecule-{scenario}"
     return pytest.param(scenario, marks=pytest.mark.xdist_group(group))
 
 
-@pytest.mark.parametrize("scenario", [one_after_another(scenario) for scenario in SCENARIOS])
+@pytest.mark.parametrize("scenario", [placed(scenario) for scenario in SCENARIOS])
 def test_a_scenario_passes(scenario: str, short_home: Path) -> None:
     done = subprocess.run(
         [str(BIN / "molecule"), "test", "-s", scenario],
