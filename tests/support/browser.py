@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, expect, sync_playwright
+from playwright.sync_api import Locator, Page, TimeoutError, expect, sync_playwright
 
 #: Quiet starts: no calls home, no sandbox of Chromium's own (root cannot have it).
 FLAGS = [
@@ -77,9 +77,17 @@ def run_cell(page: Page, cell: Locator) -> None:
     raise AssertionError("the kernel never took the cell")
 
 
+def open_launcher(page: Page) -> None:
+    """Ask for a new notebook as soon as JupyterLab has loaded, which takes a busy machine its time."""
+    try:
+        page.locator(".jp-LauncherCard[data-category=Notebook]").first.click(timeout=240_000)
+    except TimeoutError as error:
+        raise AssertionError(f"no launcher at {page.url}: {page.locator('body').inner_text()[:2000]}") from error
+
+
 def run_plot(page: Page) -> tuple[int, int]:
     """Run a cell that plots in a new Python notebook of JupyterLab; say the size of the picture in pixels."""
-    page.locator(".jp-LauncherCard[data-category=Notebook]").first.click(timeout=60_000)
+    open_launcher(page)
     page.locator(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
     cell = page.locator(".jp-NotebookPanel .jp-CodeCell .cm-content").first
     cell.click()
