@@ -34,7 +34,9 @@ def open_notebook(request: Request) -> None:
     if len(ready) == 1 and not request.as_json and sys.stdout.isatty():
         typer.launch(ready[0].url)
     if not ready and not result.failures:
-        failure = Failure(stage="status", message=f"no notebook of {config.deployment} is ready", fix="dstk up")
+        stopped = any(book.state == "stopped" for book in result.notebooks)
+        message, fix = f"no notebook of {config.deployment} is ready", "dstk start" if stopped else "dstk up"
+        failure = Failure(stage="status", message=message, fix=fix)
         result = replace(result, failures=(failure,))
     finish(request, result, display.render_deployment(result))
 

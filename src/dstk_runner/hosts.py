@@ -60,9 +60,11 @@ def find_host(config: Config, student: str | None = None) -> Host:
         RunError: none is running.
         ConfigError: there are several, or none of that student.
     """
-    hosts = [host for host in find_hosts(config) if host.state == "running"]
+    found = find_hosts(config)
+    hosts = [host for host in found if host.state == "running"]
     if not hosts:
-        raise RunError(f"no instance of {config.deployment} is running in {config.region}", "dstk up")
+        fix = "dstk start" if found else "dstk up"
+        raise RunError(f"no instance of {config.deployment} is running in {config.region}", fix)
     chosen = [host for host in hosts if student is None or student in host.students]
     if len(chosen) == 1:
         return chosen[0]

@@ -107,7 +107,13 @@ def run_playbook(
             rc = _drive(config, recorder, on_event, run)
     failures = recorder.find_failures(rc=rc)
     if rc == 0 and not recorder.hosts:
-        failures = (Failure(stage=name, message="no host matched, so nothing was done", fix="`dstk up` makes one"),)
+        failures = (
+            Failure(
+                stage=name,
+                message="no host matched, so nothing was done",
+                fix="`dstk start` starts what is stopped, `dstk up` makes what is missing",
+            ),
+        )
     return PlaybookResult(
         rc=rc,
         stats=recorder.stats,

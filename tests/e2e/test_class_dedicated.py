@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from support.classroom import books, log_in, starts
+from support.attacker import Attacker
+from support.classroom import books, in_notebook, log_in, on_host, starts
 from support.environment import BIN
 from support.user import Api, User
 
@@ -19,6 +20,8 @@ CONFIG = """
 deployment: dedicated
 students: [student01, student02, student03]
 instance_type: t3.small
+sudo: true
+terminals: true
 """
 
 
@@ -105,6 +108,21 @@ def test_everybody_keeps_the_instance_that_the_first_run_gave(broken: dict[str, 
 def test_a_student_logs_in_at_the_own_link_with_the_own_password(deployed: dict[str, Any], student: str) -> None:
     book = books(deployed)[student]
     assert log_in(book, deployed["tls"]).read("api/contents") == 200
+
+
+def test_who_may_be_root_in_the_container_is_nobody_on_the_host(deployed: dict[str, Any]) -> None:
+    book = books(deployed)["student01"]
+    made = in_notebook(book, "sh", "-c", "sudo -n id -u && sudo -n touch /home/jovyan/made-by-root")
+    assert made.stdout == "0\n", made.stderr
+    home = "/srv/dstk/student01/home/made-by-root"
+    assert on_host(book["instance_id"], "stat", "-c", "%u:%g", home).stdout == "700000:700000\n"
+
+
+def test_terminals_that_were_asked_for_are_there(deployed: dict[str, Any]) -> None:
+    owner = Attacker(books(deployed)["student01"], str(deployed["tls"]["ca_file"]))
+    owner.log_in(owner.notebook["password"])
+    made = owner.ask("POST", f"{owner.base}/api/terminals", "{}", X_XSRFToken=owner.cookies["_xsrf"])
+    assert (made.status, json.loads(made.body)["name"]) == (200, "1")
 
 
 def test_nobody_else_was_restarted(deployed: dict[str, Any], before: dict[str, str]) -> None:

@@ -157,8 +157,10 @@ def restarted(user: User, stopped: dict[str, Any]) -> dict[str, Any]:
 def test_a_stopped_notebook_is_told_as_stopped(stopped: dict[str, Any], user: User, api: Api) -> None:
     [instance] = api.tagged("solo")["instance"]
     assert instance["State"]["Name"] == "stopped"
-    assert [book["state"] for book in stopped["notebooks"]] == ["stopped"]
-    assert [book["state"] for book in user.document("status", *OPTIONS)["notebooks"]] == ["stopped"]
+    [told], [seen] = stopped["notebooks"], user.document("status", *OPTIONS)["notebooks"]
+    # there is no link until it has an address again
+    assert (told["state"], told["url"], told["address"]) == ("stopped", "", "")
+    assert still({"notebooks": [seen]}) == still({"notebooks": [told]})
 
 
 def test_after_a_start_the_old_password_opens_the_new_link(restarted: dict[str, Any], deployed: dict[str, Any]) -> None:

@@ -90,14 +90,19 @@ def find_course_folder(folder: str, repo: str) -> str:
 
 
 def find_urls(notebooks: Iterable[Mapping[str, Any]], address: str) -> dict[str, str]:
-    """Answer where each student's Jupyter answers: below the name of the notebook, or the host's address."""
+    """Answer where each student's Jupyter answers: below the name of the notebook, or the host's address.
+
+    A notebook that has neither answers nowhere, and its URL is empty.
+    """
     shown = f"[{address}]" if ":" in address else address
     names = {str(notebook["student"]): notebook.get("name") or shown for notebook in notebooks}
-    return {student: f"https://{name}/{student}" for student, name in names.items()}
+    return {student: f"https://{name}/{student}" if name else "" for student, name in names.items()}
 
 
 def find_link(url: str, folder: str, opened: str) -> str:
-    """Answer the link that a student opens."""
+    """Answer the link that a student opens; there is none where nothing answers."""
+    if not url:
+        return ""
     return f"{url}/lab/tree/{quote(f'{folder}/{opened}' if folder else opened)}" if opened else f"{url}/lab"
 
 
