@@ -19,7 +19,7 @@ demo-down: ## Remove the demo and its sandbox
 
 check: ## Lint, types and unit tests, under two minutes
 	@tools/setup.sh check
-	@$(MAKE) --no-print-directory lint unit
+	@$(MAKE) --no-print-directory --jobs 2 --output-sync=target lint unit
 
 lint: ## ruff, mypy, ansible-lint
 	@tools/setup.sh check

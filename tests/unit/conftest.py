@@ -2,14 +2,31 @@
 
 from __future__ import annotations
 
+import atexit
+import gzip
 import os
+import tempfile
 from collections.abc import Iterator
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
 
 from dstk_runner import sandbox
 from support.environment import FOREIGN
+
+
+def offer_few_images() -> None:
+    """Give moto its short list of images alone, before it is imported: to list all of them takes it a second."""
+    packed = files("moto").joinpath("ec2", "resources", "amis.json.gz").read_bytes()
+    descriptor, name = tempfile.mkstemp(suffix=".json")
+    os.write(descriptor, gzip.decompress(packed))
+    os.close(descriptor)
+    os.environ["MOTO_AMIS_PATH"] = name
+    atexit.register(os.unlink, name)
+
+
+offer_few_images()
 
 
 @pytest.fixture
