@@ -65,7 +65,8 @@ docker ps --all --quiet --filter label=dstk.student | xargs --no-run-if-empty do
 docker network rm dstk >/dev/null
 umount /srv/dstk/*/home
 sed -i '/srv.dstk/d' /etc/fstab
-systemctl stop caddy fail2ban
+# Docker stops with the firewall, and starts again below
+systemctl stop caddy fail2ban dstk-firewall
 systemctl disable --quiet dstk-firewall caddy fail2ban
 nft delete table inet dstk
 rm -rf /etc/dstk /srv/dstk /var/log/caddy /etc/docker/daemon.json /etc/systemd/system/dstk-firewall.service \

@@ -31,7 +31,7 @@ chown 701000:700100 "$folder/home"
 chmod 0700 "$folder/home"
 
 install -d -m 0750 -g caddy /etc/dstk/tls
-openssl req -quiet -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90 -subj "/CN=dstk notebooks" \
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 90 -subj "/CN=dstk notebooks" \
   -addext "subjectAltName=IP:$address" -keyout /etc/dstk/tls/key.pem -out /etc/dstk/tls/cert.pem 2>/dev/null
 chgrp caddy /etc/dstk/tls/*.pem
 chmod 0640 /etc/dstk/tls/*.pem
