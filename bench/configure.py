@@ -50,7 +50,6 @@ DEBIAN_FRONTEND=noninteractive apt-get install -y -qq {PACKAGES} >/dev/null
 KEEP = """
 set -euo pipefail
 cp "/etc/dstk/$1/jupyter/jupyter_server_config.py" /var/lib/bench.jupyter.py
-cp -a /etc/caddy/Caddyfile /root/Caddyfile
 sed -i "s/$2/@address@/g; s/$1/@student@/g" /etc/caddy/Caddyfile
 cd /
 tar --create --file /var/lib/bench.tar etc/docker/daemon.json etc/subuid etc/subgid \

@@ -115,6 +115,15 @@ def _limit(wanted: object, auto: int) -> float:
     return auto if str(wanted) == "auto" else float(str(wanted))
 
 
+def dstk_failure_message(failures: Mapping[str, Mapping[str, str]]) -> str:
+    """Answer the failures of students for people: each with its remedy."""
+    texts = [
+        f"{student}: {failure['message']}" + (f"\nFix: {failure['fix']}" if failure["fix"] else "")
+        for student, failure in failures.items()
+    ]
+    return "\n".join(texts)
+
+
 def dstk_limit_pattern(limit: object, group: str) -> str:
     """Answer Ansible's pattern of those hosts of a group that have a seat of one of the students."""
     names = parse_limit(limit)
@@ -128,6 +137,7 @@ class FilterModule:
     def filters(self) -> dict[str, Callable[..., object]]:
         """Answer the filters."""
         return {
+            "dstk_failure_message": dstk_failure_message,
             "dstk_gone": dstk_gone,
             "dstk_host_notebooks": dstk_host_notebooks,
             "dstk_host_sites": dstk_host_sites,

@@ -213,13 +213,12 @@ def ensure_stopped(module: Any, fleet: Fleet) -> dict[str, Any]:
     going, failures = [], []
     for instance in fleet.find(LIVE):
         seated = {seat.student for seat in find_seats(tags_of(instance))}
-        others = sorted(seated - named) if named else []
         if named and not seated & named:
             continue
-        failures += [
-            _explain_shared(student, instance["InstanceId"], others) for student in sorted(seated & named) if others
-        ]
-        if not others and state_of(instance) != "stopped":
+        others = sorted(seated - named) if named else []
+        if others:
+            failures += [_explain_shared(student, instance["InstanceId"], others) for student in sorted(seated & named)]
+        elif state_of(instance) != "stopped":
             going.append(instance["InstanceId"])
     if going and not module.check_mode:
         fleet.stop(going, timeout=module.params["timeout"])

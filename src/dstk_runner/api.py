@@ -12,7 +12,7 @@ from dstk_runner.config import Config
 from dstk_runner.errors import DstkError
 from dstk_runner.events import Event, OnEvent
 from dstk_runner.outcome import find_troubles, read_deployment, read_failures
-from dstk_runner.results import Check, Deployment, Failure, Logs, Plan, Receipt, Resource
+from dstk_runner.results import Check, Deployment, Failure, Logs, Plan, Receipt, Resource, explain_nothing
 from dstk_runner.session import Request, add_to_run, call_roll_after, open_request, run_for
 
 __all__ = [
@@ -110,9 +110,8 @@ def rotate(
     with open_request(config, add_to_run(overrides, limit), on_event) as wanted, hold_lock(wanted, "rotate") as run:
         roll = call_roll(wanted)
         if not roll.hosts:
-            message = f"nothing of {wanted.deployment} is in {wanted.region}"
-            failure = Failure(stage="rotate", message=message, fix="dstk up")
-            return Deployment(deployment=wanted.deployment, region=wanted.region, failures=(failure,))
+            nothing = explain_nothing(wanted, stage="rotate")
+            return Deployment(deployment=wanted.deployment, region=wanted.region, failures=(nothing,))
         log = new_log(wanted, "rotate")
         return read_deployment(wanted, run_for("rotate", wanted, on_event, log, run_id=run), roll, log)
 
@@ -127,7 +126,8 @@ def stop(
     Returns:
         The notebooks whose hosts are stopped, and the failures.
     """
-    return _turn("stop", config, add_to_run(overrides, limit), on_event)
+    # where nobody is named all hosts are stopped, whoever else sits there
+    return _turn("stop", config, add_to_run(overrides, limit), on_event, everybody=True)
 
 
 def start(
@@ -138,11 +138,13 @@ def start(
     Returns:
         The notebooks, whose addresses may be others than before.
     """
-    return _turn("start", config, add_to_run(overrides, limit), on_event)
+    return _turn("start", config, add_to_run(overrides, limit), on_event, everybody=False)
 
 
-def _turn(name: str, config: Request, overrides: Mapping[str, Any], on_event: OnEvent | None) -> Deployment:
-    """Run a playbook for those who have a seat."""
+def _turn(
+    name: str, config: Request, overrides: Mapping[str, Any], on_event: OnEvent | None, *, everybody: bool
+) -> Deployment:
+    """Run a playbook, for everybody whom the limit leaves or only for those who have a seat, and read what it told."""
     from dstk_runner.roll import call_roll
     from dstk_runner.state import hold_lock, new_log
 
@@ -151,14 +153,11 @@ def _turn(name: str, config: Request, overrides: Mapping[str, Any], on_event: On
         seated = [login for login in roll.students if any(login in there for there in roll.hosts.values())]
         chosen = tuple(login for login in seated if not wanted.limit or login in wanted.limit)
         if not chosen:
-            failure = Failure(
-                stage=name, message=f"nothing of {wanted.deployment} is in {wanted.region}", fix="dstk up"
-            )
-            return Deployment(deployment=wanted.deployment, region=wanted.region, failures=(failure,))
+            nothing = explain_nothing(wanted, stage=name)
+            return Deployment(deployment=wanted.deployment, region=wanted.region, failures=(nothing,))
         log = new_log(wanted, name)
         seated_only = replace(wanted, limit=chosen)
-        # where nobody is named all hosts are stopped, whoever else sits there
-        result = run_for(name, wanted if name == "stop" else seated_only, on_event, log, run_id=run)
+        result = run_for(name, wanted if everybody else seated_only, on_event, log, run_id=run)
         return read_deployment(seated_only, result, call_roll_after(wanted), log)
 
 

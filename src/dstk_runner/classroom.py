@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from dstk_runner.classwork import A, Archive, Classwork, Collected, Output, Pulled, Sent, read_answer
 from dstk_runner.errors import ConfigError, Mistake
 from dstk_runner.events import OnEvent
-from dstk_runner.results import Failure
+from dstk_runner.results import explain_nothing
 from dstk_runner.session import Request, add_to_run, open_request, run_for
 
 if TYPE_CHECKING:
@@ -154,9 +154,8 @@ def _work(
         _check_course(name, wanted)
         roll = call_roll(wanted)
         if not roll.hosts:
-            message = f"nothing of {wanted.deployment} is in {wanted.region}"
-            failure = Failure(stage=name, message=message, fix="dstk up")
-            return Classwork(deployment=wanted.deployment, region=wanted.region, failures=(failure,))
+            nothing = explain_nothing(wanted, stage=name)
+            return Classwork(deployment=wanted.deployment, region=wanted.region, failures=(nothing,))
         log = new_log(wanted, name)
         result = run_for(name, wanted, on_event, log, extra=variables)
         rows: Mapping[str, Mapping[str, Any]] = result.stats.get("dstk_answers", {})

@@ -65,6 +65,16 @@ class Config:
     course_branch: str
     course_folder: str
     course_open: str
+    budget: float
+    budget_email: str
+    schedule: Mapping[str, str]
+    lease: str | int
+    idle_timeout: int
+    elastic_ip: bool
+    spot: bool
+    home_volume_size: str | int
+    schedule_backup: Mapping[str, Any]
+    baked: str
     state_dir: Path
     members: tuple[Mapping[str, str], ...]
     limit: tuple[str, ...] = ()

@@ -18,6 +18,7 @@ __all__ = [
     "load_layers",
     "load_names",
     "load_roster",
+    "load_schedule",
     "load_seats",
 ]
 
@@ -67,6 +68,11 @@ def load_names() -> ModuleType:
 def load_roster() -> ModuleType:
     """Return the module that reads the class, and writes cells that no spreadsheet takes for formulas."""
     return _load("dstk_roster")
+
+
+def load_schedule() -> ModuleType:
+    """Return the module that reads when hosts start and stop."""
+    return _load("dstk_schedule")
 
 
 def load_seats() -> ModuleType:

@@ -18,14 +18,15 @@ __all__ = [
     "Receipt",
     "Resource",
     "Tls",
+    "explain_nothing",
     "open_document",
 ]
 
 Json = dict[str, Any]
 
 
-class Result(Protocol):
-    """What every result of a deployment tells."""
+class Place(Protocol):
+    """What says which deployment is meant: a configuration, or a result."""
 
     @property
     def deployment(self) -> str:
@@ -34,6 +35,10 @@ class Result(Protocol):
     @property
     def region(self) -> str:
         """Where it is."""
+
+
+class Result(Place, Protocol):
+    """What every result of a deployment tells."""
 
     @property
     def ok(self) -> bool:
@@ -87,6 +92,11 @@ class Failure:
         """Return it with all keys, in the order of the document."""
         keys = ("host", "student", "stage", "task", "message", "fix")
         return {key: getattr(self, key) for key in keys}
+
+
+def explain_nothing(place: Place, *, stage: str) -> Failure:
+    """Return the failure of asking for something where nothing of the deployment is."""
+    return Failure(stage=stage, message=f"nothing of {place.deployment} is in {place.region}", fix="dstk up")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 
 from packaging.requirements import InvalidRequirement, Requirement
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
-from pydantic_core import ErrorDetails, PydanticCustomError
+from pydantic_core import ErrorDetails
 
 from dstk_runner.project import load_roster
+from dstk_runner.schema_ends import Backups, Budget, Idle, Lease, Schedule, wrong
 
 __all__ = ["KEYS", "Problem", "find_nearest", "find_problems"]
 
@@ -27,14 +28,10 @@ class Problem:
     fix: str
 
 
-def _wrong(message: str, fix: str) -> PydanticCustomError:
-    return PydanticCustomError("dstk", "{message}", {"message": message, "fix": fix})
-
-
 def _matches(pattern: str, message: str, fix: str) -> AfterValidator:
     def check(value: str) -> str:
         if not re.fullmatch(pattern, value):
-            raise _wrong(message.replace("{value}", repr(value)), fix)
+            raise wrong(message.replace("{value}", repr(value)), fix)
         return value
 
     return AfterValidator(check)
@@ -46,25 +43,25 @@ def _check_cidr(value: str) -> str:
     try:
         nearest = ipaddress.ip_network(value, strict=False)
     except ValueError:
-        raise _wrong(f"{value!r} is not a network", "write 203.0.113.7/32, or auto for your own") from None
+        raise wrong(f"{value!r} is not a network", "write 203.0.113.7/32, or auto for your own") from None
     if "/" not in value:
-        raise _wrong(f"{value} lacks its prefix", f"write {nearest} for that one address")
+        raise wrong(f"{value} lacks its prefix", f"write {nearest} for that one address")
     if ipaddress.ip_interface(value).ip != nearest.network_address:
         one = f"/{nearest.max_prefixlen}"
-        raise _wrong(f"{value} has bits set beyond its prefix", f"write {nearest}, or {one} for one address")
+        raise wrong(f"{value} has bits set beyond its prefix", f"write {nearest}, or {one} for one address")
     return value
 
 
 def _check_cidrs(values: list[str]) -> list[str]:
     if not values:
-        raise _wrong("the list is empty: nobody could reach the notebook", "write [auto] for your own address")
+        raise wrong("the list is empty: nobody could reach the notebook", "write [auto] for your own address")
     return values
 
 
 def _check_vpc_cidr(value: str) -> str:
     network = ipaddress.ip_network("0.0.0.0/0" if value == "auto" else _check_cidr(value))
     if network.version != 4 or not 16 <= network.prefixlen <= 24:
-        raise _wrong(f"AWS takes a VPC of /16 to /28, and dstk cuts subnets from it: {value} is not /16 to /24",
+        raise wrong(f"AWS takes a VPC of /16 to /28, and dstk cuts subnets from it: {value} is not /16 to /24",
                      "write a private network such as 10.77.0.0/16")  # fmt: skip
     return value
 
@@ -72,7 +69,7 @@ def _check_vpc_cidr(value: str) -> str:
 def _check_port(value: int) -> int:
     if value in (22, 80, 443):
         owner = "SSH" if value == 22 else "the proxy"
-        raise _wrong(f"port {value} is taken by {owner}", "choose another, such as 8888")
+        raise wrong(f"port {value} is taken by {owner}", "choose another, such as 8888")
     return value
 
 
@@ -84,7 +81,7 @@ def _check_number(*, least: float, most: float, whole: bool, unit: str, such: st
         if value == "auto" or (number and least <= float(value) <= most):  # type: ignore[arg-type] # a number
             return value
         bounds = f"{least:g} to {most:g}{unit}"
-        raise _wrong(f"{value!r} is neither auto nor a number from {bounds}", f"write auto, or such as {such}")
+        raise wrong(f"{value!r} is neither auto nor a number from {bounds}", f"write auto, or such as {such}")
 
     return AfterValidator(check)
 
@@ -93,33 +90,33 @@ def _check_url(value: str) -> str:
     if not value:
         return value
     if not re.fullmatch(r"(https?|git|ssh)://[^\s/]+/\S+|[\w.-]+@[\w.-]+:\S+", value):
-        raise _wrong(
+        raise wrong(
             f"{value!r} is not the address of a git repository", "such as https://github.com/jupyter/nbgitpuller"
         )
     if re.match(r"https?://[^/\s]*@", value):
-        raise _wrong("the address holds a user or a password, and every student could read it",
+        raise wrong("the address holds a user or a password, and every student could read it",
                      "make the repository public, or give the class one that is")  # fmt: skip
     return value
 
 
 def _check_inner_path(value: str) -> str:
     if value.startswith(("/", "~", "-")) or ".." in value.split("/") or re.search(r"[\x00-\x1f\\]", value):
-        raise _wrong(f"{value!r} is not a path within the student's home", "such as course, or week1/start.ipynb")
+        raise wrong(f"{value!r} is not a path within the student's home", "such as course, or week1/start.ipynb")
     return value
 
 
 def _check_packages(value: dict[str, list[str]]) -> dict[str, list[str]]:
     strange = sorted(set(value) - {"pip", "apt"})
     if strange:
-        raise _wrong(f"there is no kind of package called {strange[0]}", "write {pip: [...], apt: [...]}")
+        raise wrong(f"there is no kind of package called {strange[0]}", "write {pip: [...], apt: [...]}")
     for text in value.get("pip", ()):
         try:
             Requirement(text)
         except InvalidRequirement:
-            raise _wrong(f"pip would not take {text!r}", "such as pandas, or pandas==2.3.3") from None
+            raise wrong(f"pip would not take {text!r}", "such as pandas, or pandas==2.3.3") from None
     for text in value.get("apt", ()):
         if not re.fullmatch(r"[a-z0-9][a-z0-9+.-]+(:[a-z0-9]+)?(=[\w.+:~-]+)?", text):
-            raise _wrong(f"apt would not take {text!r}", "such as graphviz")
+            raise wrong(f"apt would not take {text!r}", "such as graphviz")
     return value
 
 
@@ -129,8 +126,8 @@ def _check_student(value: object) -> object:
     if isinstance(value, dict) and all(isinstance(text, str | None) for text in value.values()):
         return value
     if isinstance(value, dict):
-        raise _wrong(f"a student's {_first_strange(value)} is not text", "put it in quotes")
-    raise _wrong(f"{value!r} names no student", "put a name in quotes, or write {name: ..., email: ...}")
+        raise wrong(f"a student's {_first_strange(value)} is not text", "put it in quotes")
+    raise wrong(f"{value!r} names no student", "put a name in quotes, or write {name: ..., email: ...}")
 
 
 def _first_strange(values: dict[Any, object]) -> str:
@@ -140,7 +137,7 @@ def _first_strange(values: dict[Any, object]) -> str:
 def _check_swap(value: object) -> object:
     if value == "auto" or (isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 65536):
         return value
-    raise _wrong(f"{value!r} is neither auto nor a number of MB up to 65536", "write auto, 0 for none, or such as 2048")
+    raise wrong(f"{value!r} is neither auto nor a number of MB up to 65536", "write auto, 0 for none, or such as 2048")
 
 
 _Name = Annotated[
@@ -244,6 +241,16 @@ class _Request(BaseModel):
     course_branch: _Branch = ""
     course_folder: _Inner = ""
     course_open: _Inner = ""
+    budget: Budget = 0
+    budget_email: _Email = ""
+    schedule: Schedule = {}
+    lease: Lease = "auto"
+    idle_timeout: Idle = 120
+    elastic_ip: bool = False
+    spot: bool = False
+    home_volume_size: Annotated[object, _check_number(least=1, most=16384, whole=True, unit=" GB", such="100")] = "auto"
+    schedule_backup: Backups = {}
+    baked: Literal["auto", "never"] = "auto"
     state_dir: _Path = "auto"
 
 

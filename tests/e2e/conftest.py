@@ -53,15 +53,7 @@ def api(user: User) -> Api:
 def solo(user: User, api: Api) -> Iterator[Solo]:
     """One notebook, which stays until the test that destroys it."""
     made = api.calls("CreateVpc")
-    first = subprocess.Popen(
-        [str(BIN / "dstk"), "up", "--yes", *OPTIONS, "--json"],
-        cwd=user.folder,
-        env=user.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    first = user.start(str(BIN / "dstk"), "up", "--yes", *OPTIONS, "--json")
     try:
         while api.calls("CreateVpc") == made:
             assert first.poll() is None

@@ -39,16 +39,7 @@ def teacher(user: User) -> Iterator[User]:
 @pytest.fixture(scope="module")
 def broken(teacher: User, api: Api) -> dict[str, Any]:
     """The document of a first `dstk up` during which student02's host is lost while it is configured."""
-
-    run = subprocess.Popen(
-        [str(BIN / "dstk"), "up", "--sandbox", "--yes", "--json"],
-        cwd=teacher.folder,
-        env=teacher.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
+    run = teacher.start(str(BIN / "dstk"), "up", "--sandbox", "--yes", "--json")
     while run.poll() is None and not configuring(teacher):
         time.sleep(0.1)
     subprocess.run(["docker", "kill", f"dstk-{host_of(api, 'student02')}"], capture_output=True, check=True)

@@ -54,17 +54,10 @@ def counts(api: Api) -> dict[str, int]:
     return {kind: number for kind, number in api.left("cut").items() if kind != "subnet"}
 
 
-def start(user: User) -> subprocess.Popen[bytes]:
+def start(user: User) -> subprocess.Popen[str]:
     """`dstk up` in the background, in a session of its own."""
-    return subprocess.Popen(
-        [str(BIN / "dstk"), "up", "--yes", *OPTIONS],
-        cwd=user.folder,
-        env=user.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    )
+    unheard = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    return user.start(str(BIN / "dstk"), "up", "--yes", *OPTIONS, start_new_session=True, **unheard)
 
 
 def kill_when(user: User, happened: Callable[[], bool], *, timeout: float = 300) -> bool:
@@ -146,17 +139,9 @@ def test_killed_at_every_stage_with_a_reply_lost_and_run_again_makes_one_of_each
 @pytest.mark.usefixtures("clean")
 def test_ctrl_c_says_how_to_go_on_and_exits_130(user: User, api: Api) -> None:
     made = api.calls("CreateVpc")
-    run = subprocess.Popen(
-        # a run in the background, as CI's may be, would inherit that Ctrl-C is ignored
-        ["env", "--default-signal=INT", str(BIN / "dstk"), "up", "--yes", *OPTIONS],
-        cwd=user.folder,
-        env=user.environment,
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
+    # a run in the background, as CI's may be, would inherit that Ctrl-C is ignored
+    words = ("env", "--default-signal=INT", str(BIN / "dstk"), "up", "--yes", *OPTIONS)
+    run = user.start(*words, start_new_session=True)
     while api.calls("CreateVpc") == made:
         assert run.poll() is None
         time.sleep(0.05)

@@ -54,6 +54,18 @@ class User:
             pytest.fail(f"{' '.join(command)} exited {done.returncode}\n{done.stdout[-4000:]}\n{done.stderr[-8000:]}")
         return done
 
+    def start(self, *command: str, **options: Any) -> subprocess.Popen[str]:
+        """Begin a command, and go on beside it; takes the options of Popen, and pipes what it prints without them."""
+        pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        return subprocess.Popen(
+            command,
+            cwd=self.folder,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            text=True,
+            **(pipes | options),
+        )
+
     def document(self, *arguments: str, check: bool = True, timeout: float = 900) -> dict[str, Any]:
         """Run `dstk … --json` and read the one document on its standard output."""
         answer: dict[str, Any] = json.loads(self.dstk(*arguments, "--json", check=check, timeout=timeout).stdout)

@@ -130,6 +130,18 @@ def test_a_login_name_that_makes_no_valid_name_is_explained(monkeypatch: pytest.
         ("course_folder", "../etc", "not a path within"),
         ("course_open", "/etc/passwd", "not a path within"),
         ("limit", ["nobody"], "no student nobody"),
+        ("budget", -1, "not an amount of USD"),
+        ("lease", 0, "days up to 366"),
+        ("idle_timeout", 5, "15 to 10080"),
+        ("schedule", {"begin": "08:00"}, "a schedule has no begin"),
+        ("schedule", {"start": "08:00"}, "nothing stops"),
+        ("schedule", {"stop": 1320}, "22:00 without quotes"),
+        ("schedule", {"stop": "22:00", "timezone": "Mars/Base"}, "not a time zone"),
+        ("schedule", {"until": "soon"}, "not a date"),
+        ("schedule_backup", {"at": "3"}, "not a time of the day"),
+        ("schedule_backup", {"at": "03:00", "keep": 0}, "from 1 to 1000"),
+        ("home_volume_size", 0, "from 1 to 16384"),
+        ("baked", "always", "not one of"),
     ],
 )
 def test_a_value_out_of_range_says_what_would_do(key: str, value: object, words: str) -> None:

@@ -18,11 +18,6 @@ def dns_names_failures(failures: Iterable[Mapping[str, str]]) -> dict[str, dict[
     return {row["student"]: {**row, "host": "", "stage": "provision", "task": TASK} for row in failures}
 
 
-def dns_names_verdict(failures: Iterable[Mapping[str, str]]) -> str:
-    """Say of each what is wrong with the name, and what mends it."""
-    return "\n".join(f"{row['student']}: {row['message']}\nFix: {row['fix']}" for row in failures)
-
-
 def dns_names_by_hand(names: Mapping[str, str], domain: str) -> list[str]:
     """Say which records are to be made by hand, as lines of a zone's file."""
     lines = [f"{name}. 60 IN A {address}" for name, address in sorted(names.items())]
@@ -38,5 +33,4 @@ class FilterModule:
             "dns_names_addresses": dns_names_addresses,
             "dns_names_by_hand": dns_names_by_hand,
             "dns_names_failures": dns_names_failures,
-            "dns_names_verdict": dns_names_verdict,
         }

@@ -213,15 +213,6 @@ def find_failures(messages: Mapping[str, Mapping[str, str]], host: str, stage: s
     return failures
 
 
-def find_failure_message(failures: Mapping[str, Mapping[str, str]]) -> str:
-    """Answer the failures of a host's students for people: each with its remedy."""
-    texts = [
-        f"{student}: {failure['message']}" + (f"\nFix: {failure['fix']}" if failure["fix"] else "")
-        for student, failure in failures.items()
-    ]
-    return "\n".join(texts)
-
-
 def find_published(
     notebooks: Iterable[Mapping[str, Any]], known: Mapping[str, Any], states: Mapping[str, str], info: Mapping[str, Any]
 ) -> dict[str, dict[str, Any]]:
@@ -263,7 +254,6 @@ class FilterModule:
         return {
             "jupyter_container_all_of": find_all_of,
             "jupyter_container_course_folder": find_course_folder,
-            "jupyter_container_failure_message": find_failure_message,
             "jupyter_container_failures": find_failures,
             "jupyter_container_logs": find_logs,
             "jupyter_container_mistakes": find_mistakes,

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dstk_runner.config import Config, Source, load_config
-from dstk_runner.results import Deployment, Failure, open_document
+from dstk_runner.results import Deployment, Failure, explain_nothing, open_document
 
 __all__ = ["Handouts", "write_handouts", "write_overview"]
 
@@ -60,8 +60,7 @@ def write_handouts(
     found = Handouts(deployment=deployment.deployment, region=deployment.region, failures=deployment.failures)
     if not deployment.notebooks:
         # the wrong region, or a bad moment: what was handed out before stays
-        message = f"nothing of {deployment.deployment} is in {deployment.region}"
-        nothing = Failure(stage="handouts", message=message, fix="dstk up")
+        nothing = explain_nothing(deployment, stage="handouts")
         return replace(found, failures=found.failures or (nothing,))
     files, failures = write_folder(Path(into), deployment, people, only_pages=bool(wanted.limit))
     return replace(found, files=files, failures=(*found.failures, *failures))

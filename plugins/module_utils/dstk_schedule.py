@@ -1,0 +1,96 @@
+"""When hosts start, stop, and stop for good: the keys `schedule` and `lease`, read. Pure; standard library only."""
+
+from __future__ import annotations
+
+import datetime
+import re
+import zoneinfo
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+LEASE_OF_ONE = 7
+"""Days that a deployment of one person runs where nothing else is said."""
+LEASE_OF_CLASS = 120
+"""Days of a class: the longest semesters of the usual calendars have 17 weeks."""
+_WEEK = 7 * 24 * 60
+
+
+@dataclass(frozen=True)
+class Times:
+    """A time of the day on some days of the week; 0 is Monday."""
+
+    days: tuple[int, ...]
+    hour: int
+    minute: int
+
+    def minutes(self) -> list[int]:
+        """Answer the minutes of a week, from Monday 0:00, at which it is that time."""
+        return [(day * 24 + self.hour) * 60 + self.minute for day in self.days]
+
+
+def parse_times(text: str) -> Times:
+    """Read `22:00`, `Mon-Fri 08:00` or `Mon,Wed 13:30`. Raises ValueError, which says what is wrong."""
+    # YAML 1.1 reads 22:00 without quotes as the number 1320, base 60
+    if re.fullmatch(r"\d+", text):
+        hour, minute = divmod(int(text), 60)
+        raise ValueError(f"{text} is what YAML makes of {hour:02}:{minute:02} without quotes")
+    found = re.fullmatch(r"(?:(?P<days>[A-Za-z,-]+)\s+)?(?P<hour>[01]?\d|2[0-3]):(?P<minute>[0-5]\d)", text.strip())
+    if not found:
+        raise ValueError(f"{text!r} is not a time")
+    days = _parse_days(found["days"]) if found["days"] else tuple(range(7))
+    return Times(days, int(found["hour"]), int(found["minute"]))
+
+
+def _parse_days(text: str) -> tuple[int, ...]:
+    days: set[int] = set()
+    for part in text.split(","):
+        first, _, last = part.partition("-")
+        begin, end = _parse_day(first), _parse_day(last or first)
+        days |= {(begin + step) % 7 for step in range((end - begin) % 7 + 1)}
+    return tuple(sorted(days))
+
+
+def _parse_day(text: str) -> int:
+    name = text.strip()[:3].capitalize()
+    if name not in DAYS:
+        raise ValueError(f"{text!r} is not a day of the week")
+    return DAYS.index(name)
+
+
+def cron(times: Times) -> str:
+    """Answer the expression by which EventBridge Scheduler knows these times."""
+    days = ",".join(DAYS[day].upper() for day in times.days)
+    return f"cron({times.minute} {times.hour} ? * {days} *)"
+
+
+def hours_a_week(schedule: Mapping[str, Any]) -> float | None:
+    """Answer how many hours of a week hosts run by this schedule, None where it does not say when they start."""
+    if not schedule.get("start") or not schedule.get("stop"):
+        return None
+    events = [(minute, True) for minute in parse_times(str(schedule["start"])).minutes()]
+    events += [(minute, False) for minute in parse_times(str(schedule["stop"])).minutes()]
+    events.sort()
+    running = events[-1][1]
+    total, since = 0, 0
+    for minute, starts in [*events, (_WEEK, False)]:
+        total += (minute - since) if running else 0
+        running, since = starts, minute
+    return total / 60
+
+
+def find_end(
+    schedule: Mapping[str, Any], lease: str | int, *, members: int, now: datetime.datetime
+) -> datetime.datetime:
+    """Answer when hosts are stopped for good: at the end of the day `until`, else after the lease. In UTC.
+
+    A lease counts from `now`, in days; `auto` is that of one person or of a class.
+    """
+    if until := schedule.get("until"):
+        day = until if isinstance(until, datetime.date) else datetime.date.fromisoformat(str(until))
+        zone = zoneinfo.ZoneInfo(str(schedule.get("timezone", "UTC")))
+        midnight = datetime.datetime.combine(day + datetime.timedelta(days=1), datetime.time(), tzinfo=zone)
+        return midnight.astimezone(datetime.UTC)
+    days = (LEASE_OF_CLASS if members > 1 else LEASE_OF_ONE) if lease == "auto" else int(lease)
+    return (now + datetime.timedelta(days=days)).astimezone(datetime.UTC)
