@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import datetime
 import importlib.util
 import ipaddress
 import os
@@ -26,6 +27,7 @@ def _load(name: str):
 _buckets = _load("dstk_bucket")
 _errors = _load("dstk_aws_errors")
 _layers = _load("dstk_layers")
+_schedule = _load("dstk_schedule")
 _seats = _load("dstk_seats")
 
 
@@ -79,6 +81,13 @@ def dstk_seats(tags: dict[str, str]) -> list[dict]:
     return [dataclasses.asdict(seat) for seat in _seats.find_seats(tags)]
 
 
+def dstk_over(known: list[str], schedule: dict, lease: str | int, members: int) -> str:
+    """Answer when the deployment ended whose hosts bear these tags `dstk:until`; nothing where it goes on."""
+    now = datetime.datetime.now(datetime.UTC)
+    end = _schedule.settle_end(known, schedule, lease, members=members, now=now)
+    return str(_schedule.format_moment(end)) if end <= now else ""
+
+
 class FilterModule:
     """The filters, by name."""
 
@@ -89,6 +98,7 @@ class FilterModule:
             "dstk_bucket": dstk_bucket,
             "dstk_cidrs": dstk_cidrs,
             "dstk_names": dstk_names,
+            "dstk_over": dstk_over,
             "dstk_seats": dstk_seats,
             "dstk_ssh_key_path": dstk_ssh_key_path,
             "dstk_wide_networks": dstk_wide_networks,

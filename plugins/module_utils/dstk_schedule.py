@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import re
 import zoneinfo
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,14 @@ LEASE_OF_ONE = 7
 """Days that a deployment of one person runs where nothing else is said."""
 LEASE_OF_CLASS = 120
 """Days of a class: the longest semesters of the usual calendars have 17 weeks."""
-_WEEK = 7 * 24 * 60
+LEAD = 15
+"""Minutes that hosts start before the class does. A stopped host takes one to be up again, Docker one more; the starts
+of a class are spread over five, and AWS may be slow."""
+PATH = "/dstk/"
+"""Of the role."""
+UNTIL_TAG = "dstk:until"
+_DAY = 24 * 60
+_WEEK = 7 * _DAY
 
 
 @dataclass(frozen=True)
@@ -28,6 +35,12 @@ class Times:
     def minutes(self) -> list[int]:
         """Answer the minutes of a week, from Monday 0:00, at which it is that time."""
         return [(day * 24 + self.hour) * 60 + self.minute for day in self.days]
+
+    def earlier(self, minutes: int) -> Times:
+        """Answer the times so many minutes before, at most a day."""
+        back, minute = divmod(self.hour * 60 + self.minute - minutes, _DAY)
+        days = tuple(sorted((day + back) % 7 for day in self.days))
+        return Times(days, *divmod(minute, 60))
 
 
 def parse_times(text: str) -> Times:
@@ -94,3 +107,60 @@ def find_end(
         return midnight.astimezone(datetime.UTC)
     days = (LEASE_OF_CLASS if members > 1 else LEASE_OF_ONE) if lease == "auto" else int(lease)
     return (now + datetime.timedelta(days=days)).astimezone(datetime.UTC)
+
+
+def settle_end(
+    known: Iterable[str], schedule: Mapping[str, Any], lease: str | int, *, members: int, now: datetime.datetime
+) -> datetime.datetime:
+    """Answer when a deployment ends whose hosts bear these tags `dstk:until`: the latest of them is kept.
+
+    A lease counts from the first host on. A later date in the file prolongs, an earlier one does not shorten: who
+    extended a deployment did so after the file was written.
+    """
+    ends = [parse_moment(text) for text in known if text]
+    if not ends or schedule.get("until"):
+        ends.append(find_end(schedule, lease, members=members, now=now))
+    return max(ends)
+
+
+def prolong(end: datetime.datetime, *, by: str, until: str, zone: str, now: datetime.datetime) -> datetime.datetime:
+    """Answer the end that somebody asks for: `by` (`7d`, `12h`) after the end, or after now where that is over.
+
+    `until` is the end of that day in the time zone instead. Raises ValueError, which says what is wrong.
+    """
+    if bool(by) == bool(until):
+        raise ValueError("name either how long, such as 7d, or a date")
+    if until:
+        try:
+            wanted = find_end({"until": until, "timezone": zone}, 0, members=1, now=now)
+        except ValueError:
+            raise ValueError(f"{until!r} is not a date such as 2026-12-18") from None
+    else:
+        found = re.fullmatch(r"([1-9]\d{0,3})([dh])", by.strip())
+        if not found:
+            raise ValueError(f"{by!r} is neither days nor hours, such as 7d or 12h")
+        hours = int(found[1]) * (24 if found[2] == "d" else 1)
+        wanted = max(end, now) + datetime.timedelta(hours=hours)
+    if wanted <= now:
+        raise ValueError(f"{format_moment(wanted)} is over")
+    return wanted
+
+
+def parse_moment(text: str) -> datetime.datetime:
+    """Read a moment as the tag has it: ISO 8601, UTC."""
+    return datetime.datetime.fromisoformat(text).astimezone(datetime.UTC)
+
+
+def format_moment(moment: datetime.datetime) -> str:
+    """Write a moment as the tag has it, without parts of a second."""
+    return moment.astimezone(datetime.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def find_group(deployment: str) -> str:
+    """Answer the schedule group of a deployment."""
+    return f"dstk-{deployment}"
+
+
+def find_role(deployment: str) -> str:
+    """Answer the role by which its schedules are carried out."""
+    return f"{deployment}-scheduler"

@@ -16,6 +16,7 @@ from dstk_runner.config import Config, load_config
 from dstk_runner.errors import ConfigError, DstkError, Interrupted, Mistake
 from dstk_runner.events import Event
 from dstk_runner.handouts import Handouts, write_handouts, write_overview
+from dstk_runner.lease import Extension, extend
 from dstk_runner.results import Check, Deployment, Failure, Notebook, Plan, Receipt, Resource, Tls
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Deployment",
     "DstkError",
     "Event",
+    "Extension",
     "Failure",
     "Handouts",
     "Interrupted",
@@ -40,6 +42,7 @@ __all__ = [
     "deploy",
     "destroy",
     "doctor",
+    "extend",
     "load_config",
     "plan",
     "pull",

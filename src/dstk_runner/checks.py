@@ -10,6 +10,7 @@ from dstk_runner.aws import ask_all
 from dstk_runner.checks_wall import check_wall
 from dstk_runner.config import Config
 from dstk_runner.errors import ConfigError, Mistake
+from dstk_runner.lease import find_links_notice
 from dstk_runner.project import load_layers
 from dstk_runner.results import Check
 
@@ -65,5 +66,10 @@ def _check_request(config: Config) -> list[Check]:
     if config.tls == "auto":
         message = "port 80 is open to everybody, for the ACME server asks from anywhere; nothing else answers there"
         found.append(Check(name="port 80", status="warn", message=message, fix="tls: private, to leave it closed"))
+    if config.schedule.get("start"):
+        notice = find_links_notice(config)
+        message = notice or "hosts that AWS starts keep their addresses, and so their links"
+        fix = "elastic_ip: true, which keeps the addresses and costs by the hour" if notice else ""
+        found.append(Check(name="schedule", status="warn" if notice else "ok", message=message, fix=fix))
     found.append(Check(name="encryption", status="ok", message=_ENCRYPTION[config.tls]))
     return found

@@ -1,4 +1,4 @@
-"""`dstk plan`, `up`, `status`, `stop`, `start`, `rotate` and `destroy`: a deployment as a whole."""
+"""`dstk plan`, `up`, `status`, `stop`, `start`, `extend`, `rotate` and `destroy`: a deployment as a whole."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from dstk_runner.config import Config
 from dstk_runner.console import confirm, finish, open_errors, tell
 from dstk_runner.errors import ConfigError, Mistake
 from dstk_runner.handouts import write_overview
+from dstk_runner.lease import extend as api_extend
 from dstk_runner.options import Limit, Request, takes_request
 from dstk_runner.progress import Progress, follow
 
@@ -104,6 +105,23 @@ def start(request: Request, limit: Limit = None, yes: Yes = False) -> None:
     with follow(open_errors(), config, "start") as progress:
         result = api.start(config, on_event=progress)
     finish(request, result, display.render_deployment(result))
+
+
+@deployment_app.command()
+@takes_request
+def extend(
+    request: Request,
+    by: Annotated[str, typer.Option("--by", help="How much longer, such as 7d or 12h.")] = "",
+    until: Annotated[str, typer.Option("--until", metavar="DATE", help="The last day, such as 2026-12-18.")] = "",
+    yes: Yes = False,
+) -> None:
+    """Let the deployment end later; what is stopped stays so until `dstk start`."""
+    config = request.load()
+    if config.target == "aws" and not yes:
+        confirm("Extend it? Running hosts cost by the hour until the new end.")
+    with follow(open_errors(), config, "extend") as progress:
+        result = api_extend(config, by=by, until=until, on_event=progress)
+    finish(request, result, display.render_extension(result))
 
 
 @deployment_app.command()

@@ -11,12 +11,14 @@ from rich.text import Text
 
 from dstk_runner.config import Config
 from dstk_runner.errors import DstkError
+from dstk_runner.lease import Extension, describe_end
 from dstk_runner.results import Check, Deployment, Failure, Logs, Plan, Receipt, Resource, Tls
 
 __all__ = [
     "render_checks",
     "render_deployment",
     "render_error",
+    "render_extension",
     "render_failures",
     "render_gone",
     "render_logs",
@@ -82,6 +84,8 @@ def render_deployment(deployment: Deployment) -> RenderableType:
         parts += [Text(f"  {student}: {path}") for student, path in deployment.pruned.items()]
     if deployment.gone:
         parts.append(render_gone(deployment.gone))
+    if deployment.until:
+        parts.append(Text(describe_end(deployment.until)))
     return Group(*parts)
 
 
@@ -96,6 +100,11 @@ def _render_tls(tls: Tls) -> Iterable[RenderableType]:
         yield Text("  `dstk handouts` puts it beside the students' pages, with the steps for each system.")
     if tls.reason:
         yield Text(f"  Why none of a public authority: {tls.reason}")
+
+
+def render_extension(extension: Extension) -> RenderableType:
+    """Say until when the deployment runs."""
+    return Text(describe_end(extension.until) if extension.until else "")
 
 
 def render_gone(gone: Mapping[str, str]) -> RenderableType:

@@ -50,6 +50,7 @@ def read_deployment(config: Config, result: PlaybookResult, roll: Roll, log: Pat
         logins={row["identity"]: login for row, login in zip(config.members, roll.students, strict=True)},
         tls=read_tls(config, result.stats.get("dstk_tls", {})),
         names_by_hand=dict(sorted(result.stats.get("dstk_names", {}).get("by_hand", {}).items())),
+        until=roll.until,
         changed=len(result.changes),
         log=log,
     )

@@ -14,7 +14,7 @@ from importlib.resources import files
 from typing import Any
 
 from dstk_runner.config import Config
-from dstk_runner.project import load_bucket
+from dstk_runner.project import load_bucket, load_schedule
 from dstk_runner.resources import TAG
 
 __all__ = ["Permission", "find_permissions", "make_policy"]
@@ -77,11 +77,27 @@ def _make_statements(config: Config) -> Iterator[dict[str, Any]]:
     at_birth = {"StringEquals": {"ec2:CreateAction": [action.partition(":")[2] for action in making]}}
     yield _allow("TagWhatIsMade", ["ec2:CreateTags"], [f"{here}:*:*/*"], at_birth)
     yield _allow("ChangeWhatIsTagged", _select(permissions, "change", "ec2"), [f"{here}:*:*/*"], tagged)
+    yield from _make_schedule_statements(config, permissions, partition)
     if config.access == "ssm":
         yield from _make_session_statements(config, permissions, partition)
     if config.domain:
         names = _select(permissions, "change", "route53")
         yield _allow("Name", names, [f"arn:{partition}:route53:::hostedzone/*"], _make_names(config.domain))
+
+
+def _make_schedule_statements(
+    config: Config, permissions: list[Permission], partition: str
+) -> Iterator[dict[str, Any]]:
+    """Yield what schedules need: one group, and one role, which nobody but the scheduler is given."""
+    schedules = load_schedule()
+    scheduler, group = f"arn:{partition}:scheduler:{config.region}:*", schedules.find_group(config.deployment)
+    role = f"arn:{partition}:iam::*:role{schedules.PATH}{schedules.find_role(config.deployment)}"
+    places = [f"{scheduler}:schedule/{group}/*", f"{scheduler}:schedule-group/{group}"]
+    yield _allow("Schedule", _select(permissions, "change", "scheduler"), places)
+    roles = [item.action for item in permissions if item.action.startswith("iam:") and not item.needed]
+    yield _allow("Scheduler", sorted({*roles} - {"iam:GetRole", "iam:PassRole"}), [role])
+    to_scheduler = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
+    yield _allow("PassScheduler", _select(permissions, "pass"), [role], to_scheduler)
 
 
 def _make_session_statements(config: Config, permissions: list[Permission], partition: str) -> Iterator[dict[str, Any]]:
@@ -92,7 +108,7 @@ def _make_session_statements(config: Config, permissions: list[Permission], part
     bucket = f"arn:{partition}:s3:::{load_bucket().bucket_name(config.deployment, '????', config.region)}"
     ssm = f"arn:{partition}:ssm:*"
     tagged = {"StringEquals": {f"ssm:resourceTag/{TAG}": config.deployment}}
-    changes = _select(permissions, "change", "iam")
+    changes = [action for action in _select(permissions, "change", "iam") if "RolePolicy" not in action]
     yield _allow("Profile", changes, [role, f"{iam}:instance-profile/dstk/{config.deployment}"])
     yield _allow("AttachOnePolicy", _select(permissions, "attach"), [role], core)
     to_ec2 = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}

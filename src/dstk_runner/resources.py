@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from dstk_runner.aws import ask_all, make_client
+from dstk_runner.project import load_schedule
 from dstk_runner.remedies import explain
 from dstk_runner.results import Resource
 
@@ -54,10 +56,35 @@ def find_resources(*, deployment: str, region: str) -> tuple[Resource, ...]:
     """
     try:
         client = make_client("ec2", region)
-        found = ask_all([partial(_find_kind, client, kind, deployment) for kind in _KINDS])
+        scheduler, iam = make_client("scheduler", region), make_client("iam", region)
+        questions: list[Callable[[], list[Resource]]] = [
+            *(partial(_find_kind, client, kind, deployment) for kind in _KINDS),
+            partial(_find_schedules, scheduler, iam, deployment),
+        ]
+        found = ask_all(questions)
     except Exception as error:
         raise explain(error) from error
     return tuple(resource for resources in found for resource in resources)
+
+
+def _find_schedules(scheduler: Any, iam: Any, deployment: str) -> list[Resource]:
+    """Find the schedule group with its schedules, and the role by which they are carried out."""
+    names = load_schedule()
+    group, role = names.find_group(deployment), names.find_role(deployment)
+    found = []
+    with contextlib.suppress(scheduler.exceptions.ResourceNotFoundException):
+        known = scheduler.get_schedule_group(Name=group)
+        if known["State"] != "DELETING":
+            pages = scheduler.get_paginator("list_schedules").paginate(GroupName=group)
+            rows = [row for page in pages for row in page["Schedules"]]
+            found = [Resource(kind="schedule", id=row["Name"], state=row["State"].lower()) for row in rows]
+            found.append(Resource(kind="schedule group", id=group, name=group))
+    with contextlib.suppress(iam.exceptions.NoSuchEntityException):
+        # the name may be somebody else's
+        tags = {tag["Key"]: tag["Value"] for tag in iam.get_role(RoleName=role)["Role"].get("Tags", ())}
+        if tags.get(TAG) == deployment:
+            found.append(Resource(kind="role", id=role, name=role))
+    return found
 
 
 def _find_kind(client: Any, kind: _Kind, deployment: str) -> list[Resource]:

@@ -125,7 +125,8 @@ class Deployment:
     the roster, with the instance on which they sit. `logins` has the login of each of the class by `identity`: that of
     the seat, which outlives a roster that was sorted anew. `tls` is None where no host told of it.
     `names_by_hand` are names of notebooks and the address of each that are to be made where the domain is kept, for
-    its zone is not in the account. `changed` counts the tasks that changed something.
+    its zone is not in the account. `until` is when AWS stops the hosts for good (ISO 8601, UTC), empty where no
+    host tells of it. `changed` counts the tasks that changed something.
     """
 
     deployment: str
@@ -137,6 +138,7 @@ class Deployment:
     logins: Mapping[str, str] = field(default_factory=dict, repr=False)
     tls: Tls | None = None
     names_by_hand: Mapping[str, str] = field(default_factory=dict)
+    until: str = ""
     changed: int = 0
     log: Path | None = None
 
@@ -166,6 +168,7 @@ class Deployment:
             "pruned": [{"student": student, "archive": str(path)} for student, path in self.pruned.items()],
             "tls": self.tls.to_json() if self.tls else None,
             "names_by_hand": [{"name": name, "address": address} for name, address in self.names_by_hand.items()],
+            "until": self.until,
         }
 
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from dstk_runner.config import Config
 from dstk_runner.hosts import Host, find_hosts
-from dstk_runner.project import load_seats
+from dstk_runner.project import load_schedule, load_seats
 
 __all__ = ["Roll", "call_roll", "read_roll"]
 
@@ -18,12 +18,14 @@ class Roll:
     """The class as its seats know it.
 
     `students` are logins in the order of the roster: a seat keeps the login that it was given, whatever becomes of
-    the roster. `hosts` has the students of each instance, `gone` the instance of each who is no longer in the roster.
+    the roster. `hosts` has the students of each instance, `gone` the instance of each who is no longer in the roster,
+    `until` the end of the deployment (ISO 8601, UTC), empty where no host tells of it.
     """
 
     students: tuple[str, ...] = ()
     hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     gone: Mapping[str, str] = field(default_factory=dict)
+    until: str = ""
 
     def find_place(self, student: str | None) -> tuple[int, str]:
         """Return what to sort by: what concerns all first, then the roster's order, then who has gone, by name."""
@@ -55,4 +57,5 @@ def read_roll(members: tuple[Mapping[str, str], ...], hosts: tuple[Host, ...]) -
         students=tuple(logins.get(row["identity"], row["student"]) for row in members),
         hosts={host.instance_id: host.students for host in hosts},
         gone={seat.student: host for host, seat in settled.gone},
+        until=max((host.tags.get(load_schedule().UNTIL_TAG, "") for host in hosts), default=""),
     )

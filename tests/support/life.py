@@ -14,7 +14,7 @@ ANYWHERE = "0.0.0.0/0"
 
 
 def live(place: Place, environment: dict[str, str], file: Path) -> None:
-    """Check, plan, provision, mend, look, prune, destroy.
+    """Check, plan, provision, mend, look, extend, prune, destroy.
 
     Args:
         place: the sandbox; its client disturbs what then has to be mended.
@@ -27,6 +27,7 @@ def live(place: Place, environment: dict[str, str], file: Path) -> None:
     life.disturb()
     life.provision()
     life.look()
+    life.extend()
     life.prune()
     life.destroy()
 
@@ -103,6 +104,9 @@ class Life:
         """Read the inventory, and what carries the tag; the hosts themselves do not answer here."""
         self._run("ansible-inventory", "--list", "-e", f"dstk_config={self.file}")
         assert self._dstk("status")["deployment"] == DEPLOYMENT
+
+    def extend(self) -> None:
+        assert self._dstk("extend", "--by", "7d", "--yes")["until"]
 
     def prune(self) -> None:
         """Free a seat of a host that others sit on, and its name, as prune.yml does where the hosts answer."""

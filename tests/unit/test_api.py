@@ -97,6 +97,7 @@ def test_the_document_has_the_keys_of_the_design_in_their_order(world: World, ho
         "pruned",
         "tls",
         "names_by_hand",
+        "until",
     ]
     assert list(document["notebooks"][0]) == [
         *("student", "url", "password", "instance_id", "address", "state", "container"),

@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from dstk_runner.sandbox.errors import SandboxError
-from dstk_runner.sandbox.rehearsal import clear_faults, ensure_delay, ensure_quota, find_calls, find_permissions, inject
+from dstk_runner.sandbox.rehearsal import (
+    clear_faults,
+    ensure_delay,
+    ensure_quota,
+    find_calls,
+    find_permissions,
+    inject,
+    turn_clock,
+)
 from dstk_runner.sandbox.running import UNSET, down, environment, status, up
 from dstk_runner.sandbox.state import SandboxState
 
@@ -20,5 +28,6 @@ __all__ = [
     "find_permissions",
     "inject",
     "status",
+    "turn_clock",
     "up",
 ]

@@ -1,4 +1,4 @@
-"""The sandbox's own addresses beside AWS's: /_dstk/status, faults, delay, quotas, calls, permissions and address."""
+"""The sandbox's own addresses beside AWS's: /_dstk/status, faults, delay, clock, calls and others."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wrappers import Request, Response
 
 from dstk_runner.sandbox import quotas
+from dstk_runner.sandbox.clockwork import Clockwork
 from dstk_runner.sandbox.ec2 import find_instances
 from dstk_runner.sandbox.faults import parse_fault
 from dstk_runner.sandbox.front import Front
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 PREFIX = "/_dstk/"
 
 
-def control(front: Front, state: SandboxState) -> WSGIApplication:
+def control(front: Front, state: SandboxState, clockwork: Clockwork) -> WSGIApplication:
     """Return the application that answers the sandbox's own addresses itself and leaves the others to the front."""
     handlers: dict[tuple[str, str], Callable[[Request], Response]] = {
         ("GET", "status"): lambda _: _as_json(_describe(front, state)),
@@ -35,6 +36,7 @@ def control(front: Front, state: SandboxState) -> WSGIApplication:
         ("DELETE", "faults"): lambda _: _done(front.faults.clear),
         ("GET", "delay"): lambda _: _as_json({"seconds": front.delay}),
         ("POST", "delay"): lambda request: _ensure_delay(front, request),
+        ("POST", "clock"): lambda request: _as_json(clockwork.turn_to(json.loads(request.get_data())["now"])),
         ("GET", "quotas"): lambda _: _as_json({quota.code: quotas.find_quota(quota.code) for quota in quotas.QUOTAS}),
         ("POST", "quotas"): _ensure_quotas,
     }

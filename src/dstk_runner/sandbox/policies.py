@@ -1,4 +1,7 @@
-"""What the policies of IAM's users and roles allow. Conditions are not looked at, and no more are resources."""
+"""What the policies of IAM's users and roles allow.
+
+Of conditions, those on the tag of instances are looked at where these are started or stopped, and resources are not.
+"""
 
 from __future__ import annotations
 
@@ -11,11 +14,16 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.iam.access_control import AssumedRoleAccessKey, CreateAccessKeyFailure, IAMUserAccessKey
 from moto.iam.models import Policy
 
+from dstk_runner.sandbox.ec2 import find_instances
 from dstk_runner.sandbox.operations import find_permissions
 from dstk_runner.sandbox.wire import Call, Refusal
 
 #: What nobody can be forbidden: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 _FREE = frozenset({"sts:GetCallerIdentity"})
+
+#: What is allowed by the tag of an instance: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_tags.html
+_TURNS = frozenset({"StartInstances", "StopInstances"})
+_TAG = "aws:ResourceTag/"
 
 
 def check_permission(call: Call, token: str | None) -> None:
@@ -29,6 +37,7 @@ def check_permission(call: Call, token: str | None) -> None:
         statements = list(_find_statements(str(call.access_key_id), token))
     except CreateAccessKeyFailure:  # the token is not that of the key
         statements = []
+    statements = [statement for statement in statements if _is_tagged(statement, call)]
     for permission in find_permissions(call.service, call.action):
         if permission not in _FREE and not is_allowed(permission, statements):
             raise _refuse(call, permission)
@@ -39,6 +48,24 @@ def is_allowed(permission: str, statements: list[Mapping[str, Any]]) -> bool:
     concerned = [statement for statement in statements if _concerns(statement, permission)]
     denied = any(item["Effect"] == "Deny" and "Condition" not in item for item in concerned)
     return not denied and any(item["Effect"] == "Allow" for item in concerned)
+
+
+def _is_tagged(statement: Mapping[str, Any], call: Call) -> bool:
+    """Say whether all instances that a call starts or stops bear the tags that a statement asks for."""
+    if call.service != "ec2" or call.action not in _TURNS:
+        return True
+    wanted = {
+        key.removeprefix(_TAG): value
+        for key, value in statement.get("Condition", {}).get("StringEquals", {}).items()
+        if key.startswith(_TAG)
+    }
+    named = set(call.find_list("InstanceId"))
+    bearers = [
+        {tag["key"]: tag["value"] for tag in instance.get_tags()}
+        for backend, instance in find_instances()
+        if instance.id in named and backend.region_name == call.region
+    ]
+    return all(wanted.items() <= tags.items() for tags in bearers)
 
 
 def _concerns(statement: Mapping[str, Any], permission: str) -> bool:

@@ -19,6 +19,7 @@ from types import FrameType
 from moto.moto_server.werkzeug_app import MotoRequestHandler
 from werkzeug.serving import BaseWSGIServer, make_server
 
+from dstk_runner.sandbox.clockwork import Clockwork
 from dstk_runner.sandbox.controls import control
 from dstk_runner.sandbox.ec2 import install
 from dstk_runner.sandbox.folder import ensure_folder
@@ -102,7 +103,8 @@ def _serve(folder: Path, mode: Mode, server: BaseWSGIServer) -> None:
     )
     install(address_block=server.port - PREFERRED_PORT)
     front = Front({state.access_key_id: state.secret_access_key})
-    server.app = control(front, state)
+    clockwork = Clockwork(front.lock, state)
+    server.app = control(front, state, clockwork)
     resources = ExitStack()
     reconciler = _make_reconciler(mode, folder, front, resources)
 
@@ -113,11 +115,13 @@ def _serve(folder: Path, mode: Mode, server: BaseWSGIServer) -> None:
     signal.signal(signal.SIGTERM, end)
     signal.signal(signal.SIGINT, end)
     reconciler.start()
+    clockwork.start()
     write_state(folder, state)
     log.info("the sandbox answers at %s in mode %s", state.endpoint, mode)
     try:
         server.serve_forever()
     finally:
+        clockwork.end()
         reconciler.end()
         resources.close()
         (folder / STATE_FILE).unlink(missing_ok=True)

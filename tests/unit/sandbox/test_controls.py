@@ -6,6 +6,7 @@ import pytest
 from werkzeug.test import Client
 
 from dstk_runner.sandbox import quotas
+from dstk_runner.sandbox.clockwork import Clockwork
 from dstk_runner.sandbox.controls import control
 from dstk_runner.sandbox.ec2 import SandboxEC2
 from dstk_runner.sandbox.front import Front
@@ -17,7 +18,8 @@ HERE = {"REMOTE_ADDR": "127.0.0.1"}
 
 @pytest.fixture
 def client(backend: SandboxEC2) -> Iterator[Client]:
-    yield Client(control(Front({}), STATE))
+    front = Front({})
+    yield Client(control(front, STATE, Clockwork(front.lock, STATE)))
     quotas.granted.clear()
 
 
