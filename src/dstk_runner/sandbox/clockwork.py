@@ -7,8 +7,9 @@ import json
 import logging
 import re
 import threading
+import time
 import zoneinfo
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
@@ -23,6 +24,8 @@ from moto.scheduler.models import Schedule, scheduler_backends
 from dstk_runner.sandbox.state import SandboxState
 
 TICK = 1.0
+PATIENCE, AGAIN = 5.0, 0.25
+"""Seconds until a call that comes too early is given up, and between two tries."""
 UTC = datetime.UTC
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 SERVICE = "scheduler.amazonaws.com"
@@ -99,7 +102,7 @@ class Clockwork:
                 check_trust(due)
             client = self._assume(due)
             call = client.start_instances if action == "startInstances" else client.stop_instances
-            call(InstanceIds=json.loads(due.input)["InstanceIds"])
+            _call_patiently(call, json.loads(due.input)["InstanceIds"])
         except (BotoCoreError, ClientError, PermissionError, ValueError, KeyError) as error:
             told["error"] = str(error)
         log.info("%s at %s: %s %s", due.name, told["at"], action, told["error"] or "done")
@@ -131,6 +134,20 @@ class Clockwork:
                 self.tick()
             except Exception:
                 log.exception("a look at the schedules failed")
+
+
+def _call_patiently(call: Callable[..., object], instance_ids: list[str]) -> None:
+    """Call, and again where an instance is still on its way to a state: EventBridge Scheduler tries again, too."""
+    deadline = time.monotonic() + PATIENCE
+    while True:
+        try:
+            call(InstanceIds=instance_ids)
+        except ClientError as error:
+            if error.response["Error"]["Code"] != "IncorrectInstanceState" or time.monotonic() >= deadline:
+                raise
+            time.sleep(AGAIN)
+        else:
+            return
 
 
 def find_due(*, since: datetime.datetime, now: datetime.datetime) -> Iterator[Due]:

@@ -13,7 +13,7 @@ from dstk_runner.sandbox.errors import SandboxError
 from dstk_runner.sandbox.folder import find_folder
 from dstk_runner.sandbox.state import SandboxState, find_state
 
-TIMEOUT = 10.0
+TIMEOUT = 30.0
 
 
 def inject(
