@@ -164,3 +164,13 @@ def find_group(deployment: str) -> str:
 def find_role(deployment: str) -> str:
     """Answer the role by which its schedules are carried out."""
     return f"{deployment}-scheduler"
+
+
+def find_budget(deployment: str) -> str:
+    """Answer the AWS Budget of a deployment."""
+    return f"dstk-{deployment}"
+
+
+def find_budget_role(deployment: str) -> str:
+    """Answer the role by which that budget stops the hosts."""
+    return f"{deployment}-budget"

@@ -12,6 +12,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing library
     from botocore.exceptions import BotoCoreError, ClientError
 
+from ansible.module_utils.dstk_budget import Purse
 from ansible.module_utils.dstk_ec2 import chunks, ec2_client, tag_list, tags_of, throttled
 from ansible.module_utils.dstk_fleet import Fleet
 from ansible.module_utils.dstk_launch import LIVE
@@ -50,6 +51,14 @@ options:
     description: How many students the class has; C(auto) of O(lease) is longer for more than one.
     type: int
     default: 1
+  budget:
+    description: USD that the deployment may cost; 0 is no AWS Budget.
+    type: float
+    default: 0
+  budget_email:
+    description: Who is told when 50, 80 and 100 % of the budget are spent; empty is no AWS Budget.
+    type: str
+    default: ""
   by:
     description: How much longer than until the present end, such as C(7d) or C(12h).
     type: str
@@ -104,6 +113,20 @@ def open_keeper(module: Any) -> Keeper:
     )
 
 
+def open_purse(module: Any, keeper: Keeper) -> Purse:
+    """Return the budget of the deployment."""
+    return Purse(
+        module.client("budgets"),
+        keeper.iam,
+        keeper.deployment,
+        keeper.region,
+        keeper.account,
+        partition=keeper.partition,
+        check_mode=keeper.check_mode,
+        changes=keeper.changes,
+    )
+
+
 def ensure_present(module: Any, keeper: Keeper) -> dict[str, Any]:
     """See to end, tag, role and schedules."""
     given = module.params
@@ -124,6 +147,11 @@ def ensure_present(module: Any, keeper: Keeper) -> dict[str, Any]:
     keeper.ensure_role()
     wanted = find_schedules(tags, given["schedule"], end, partition=keeper.partition, role_arn=keeper.role_arn, now=now)
     keeper.ensure_schedules(wanted)
+    purse = open_purse(module, keeper)
+    if given["budget"] and given["budget_email"]:
+        purse.ensure(given["budget"], given["budget_email"], list(tags))
+    else:
+        purse.ensure_absent()
     differing = [key for key, found in tags.items() if found.get(UNTIL_TAG) != until]
     for part in chunks(differing):
         keeper.changes.append(f"end of {', '.join(part)}")
@@ -141,6 +169,8 @@ def main() -> None:
             "schedule": {"type": "dict", "default": {}},
             "lease": {"type": "str", "default": "auto"},
             "members": {"type": "int", "default": 1},
+            "budget": {"type": "float", "default": 0},
+            "budget_email": {"type": "str", "default": ""},
             "by": {"type": "str", "default": ""},
             "until": {"type": "str", "default": ""},
         },
@@ -151,6 +181,7 @@ def main() -> None:
         keeper = open_keeper(module)
         if module.params["state"] == "absent":
             keeper.ensure_absent()
+            open_purse(module, keeper).ensure_absent()
         else:
             answer = ensure_present(module, keeper)
     except ForeignError as error:

@@ -49,6 +49,7 @@ class Permission:
 def find_permissions(config: Config) -> list[Permission]:
     """Return what a deployment of this configuration calls."""
     parts = {"", *(["domain"] if config.domain else []), *(["ssm"] if config.access == "ssm" else [])}
+    parts |= {"budget"} if config.budget and config.budget_email else set()
     rows = json.loads(files(__package__).joinpath("permissions.json").read_text(encoding="utf-8"))
     known = [
         Permission(row["action"], row["does"], row["for"], row.get("with", ""), row.get("unseen", "")) for row in rows
@@ -92,12 +93,22 @@ def _make_schedule_statements(
     schedules = load_schedule()
     scheduler, group = f"arn:{partition}:scheduler:{config.region}:*", schedules.find_group(config.deployment)
     role = f"arn:{partition}:iam::*:role{schedules.PATH}{schedules.find_role(config.deployment)}"
+    # a policy has room for 6144 characters: of these two services all is allowed, with what bears the name alone
     places = [f"{scheduler}:schedule/{group}/*", f"{scheduler}:schedule-group/{group}"]
-    yield _allow("Schedule", _select(permissions, "change", "scheduler"), places)
-    roles = [item.action for item in permissions if item.action.startswith("iam:") and not item.needed]
-    yield _allow("Scheduler", sorted({*roles} - {"iam:GetRole", "iam:PassRole"}), [role])
-    to_scheduler = {"StringEquals": {"iam:PassedToService": "scheduler.amazonaws.com"}}
-    yield _allow("PassScheduler", _select(permissions, "pass"), [role], to_scheduler)
+    yield _allow("Schedule", ["scheduler:*"], places)
+    own, services = [role], ["scheduler.amazonaws.com"]
+    if any(item.needed == "budget" for item in permissions):
+        own.append(f"arn:{partition}:iam::*:role{schedules.PATH}{schedules.find_budget_role(config.deployment)}")
+        services.append("budgets.amazonaws.com")
+        budget = f"arn:{partition}:budgets::*:budget/{schedules.find_budget(config.deployment)}"
+        yield _allow("Budget", ["budgets:*"], [budget, f"{budget}/action/*"])
+    roles = {item.action for item in permissions if item.action.startswith("iam:") and not item.needed}
+    yield _allow("Scheduler", sorted(roles - {"iam:GetRole", "iam:PassRole"}), own)
+    passed = list(own)
+    if config.access == "ssm":
+        passed.append(f"arn:{partition}:iam::*:role{schedules.PATH}{config.deployment}")
+        services.append("ec2.amazonaws.com")
+    yield _allow("PassRole", ["iam:PassRole"], passed, {"StringEquals": {"iam:PassedToService": services}})
 
 
 def _make_session_statements(config: Config, permissions: list[Permission], partition: str) -> Iterator[dict[str, Any]]:
@@ -111,8 +122,6 @@ def _make_session_statements(config: Config, permissions: list[Permission], part
     changes = [action for action in _select(permissions, "change", "iam") if "RolePolicy" not in action]
     yield _allow("Profile", changes, [role, f"{iam}:instance-profile/dstk/{config.deployment}"])
     yield _allow("AttachOnePolicy", _select(permissions, "attach"), [role], core)
-    to_ec2 = {"StringEquals": {"iam:PassedToService": "ec2.amazonaws.com"}}
-    yield _allow("PassRole", _select(permissions, "pass"), [role], to_ec2)
     yield _allow("Bucket", _select(permissions, "change", "s3"), [bucket, f"{bucket}/*"])
     instances = f"arn:{partition}:ec2:{config.region}:*:instance/*"
     yield _allow("Session", ["ssm:StartSession"], [instances], tagged)

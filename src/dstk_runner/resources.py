@@ -56,10 +56,10 @@ def find_resources(*, deployment: str, region: str) -> tuple[Resource, ...]:
     """
     try:
         client = make_client("ec2", region)
-        scheduler, iam = make_client("scheduler", region), make_client("iam", region)
+        scheduler, iam, budgets, sts = (make_client(name, region) for name in ("scheduler", "iam", "budgets", "sts"))
         questions: list[Callable[[], list[Resource]]] = [
             *(partial(_find_kind, client, kind, deployment) for kind in _KINDS),
-            partial(_find_schedules, scheduler, iam, deployment),
+            partial(_find_schedules, scheduler, iam, budgets, sts, deployment),
         ]
         found = ask_all(questions)
     except Exception as error:
@@ -67,8 +67,8 @@ def find_resources(*, deployment: str, region: str) -> tuple[Resource, ...]:
     return tuple(resource for resources in found for resource in resources)
 
 
-def _find_schedules(scheduler: Any, iam: Any, deployment: str) -> list[Resource]:
-    """Find the schedule group with its schedules, and the role by which they are carried out."""
+def _find_schedules(scheduler: Any, iam: Any, budgets: Any, sts: Any, deployment: str) -> list[Resource]:
+    """Find the schedule group with its schedules, the role by which they are carried out, and the budget."""
     names = load_schedule()
     group, role = names.find_group(deployment), names.find_role(deployment)
     found = []
@@ -84,6 +84,25 @@ def _find_schedules(scheduler: Any, iam: Any, deployment: str) -> list[Resource]
         tags = {tag["Key"]: tag["Value"] for tag in iam.get_role(RoleName=role)["Role"].get("Tags", ())}
         if tags.get(TAG) == deployment:
             found.append(Resource(kind="role", id=role, name=role))
+    return found + _find_budget(iam, budgets, sts, deployment)
+
+
+def _find_budget(iam: Any, budgets: Any, sts: Any, deployment: str) -> list[Resource]:
+    """Find the AWS Budget with its actions, and the role by which it stops hosts; without its role there is none."""
+    names = load_schedule()
+    role, budget = names.find_budget_role(deployment), names.find_budget(deployment)
+    try:
+        tags = {tag["Key"]: tag["Value"] for tag in iam.get_role(RoleName=role)["Role"].get("Tags", ())}
+    except iam.exceptions.NoSuchEntityException:
+        return []
+    if tags.get(TAG) != deployment:
+        return []
+    found = [Resource(kind="role", id=role, name=role)]
+    place = {"AccountId": sts.get_caller_identity()["Account"], "BudgetName": budget}
+    with contextlib.suppress(budgets.exceptions.NotFoundException):
+        actions = budgets.describe_budget_actions_for_budget(**place, MaxResults=100)["Actions"]
+        found += [Resource(kind="budget action", id=item["ActionId"], name=budget) for item in actions]
+        found.append(Resource(kind="budget", id=budget, name=budget))
     return found
 
 

@@ -15,7 +15,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.wrappers import Response
 
-from dstk_runner.sandbox import admission, quotas
+from dstk_runner.sandbox import admission, budget_actions, quotas
 from dstk_runner.sandbox.buckets import Buckets
 from dstk_runner.sandbox.client_tokens import ClientTokens
 from dstk_runner.sandbox.ec2 import REGIONS, find_backend, working_on
@@ -123,6 +123,9 @@ class Front:
             # moto is asked again about instances, so that they are told of in their present state
             if earlier is not None and call.action != "RunInstances":
                 return earlier
+            answered = budget_actions.find_answer(call)
+            if answered is not None:
+                return Response(json.dumps(answered), content_type="application/x-amz-json-1.1")
             try:
                 response = Response.from_app(self._moto, environ, buffered=True)
             except Exception as error:  # what moto stumbles over is answered in a form that clients can read

@@ -15,6 +15,9 @@ _SERVICES = frozenset({"route53", "s3", "scheduler"})
 #: Where the permission is not named as the operation:
 #: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html
 _PERMISSIONS = {
+    "budgets:CreateBudget": ("budgets:ModifyBudget",),
+    "budgets:DeleteBudget": ("budgets:ModifyBudget",),
+    "budgets:DescribeBudget": ("budgets:ViewBudget",),
     "s3:DeleteObjects": ("s3:DeleteObject",),
     "s3:DeletePublicAccessBlock": ("s3:PutBucketPublicAccessBlock",),
     "s3:GetBucketEncryption": ("s3:GetEncryptionConfiguration",),

@@ -1,0 +1,197 @@
+"""A deployment's AWS Budget: who is told when it is spent, and the actions by which AWS stops the hosts then."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing library
+    from botocore.exceptions import ClientError
+
+from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, chunks, error_code, tag_list, tags_of, throttled
+from ansible.module_utils.dstk_schedule import PATH, find_budget, find_budget_role
+
+POLICY = "stop"
+THRESHOLDS = (50, 80, 100)
+"""Percent of the budget at which somebody is told."""
+GONE = frozenset({"NoSuchEntity", "NotFoundException"})
+
+
+@dataclass
+class Purse:
+    """The budget of one deployment; `changes` are what was made or removed, or in check mode would be."""
+
+    budgets: Any
+    iam: Any
+    deployment: str
+    region: str
+    account: str
+    partition: str = "aws"
+    check_mode: bool = False
+    changes: list[str] = field(default_factory=list)
+
+    @property
+    def name(self) -> dict[str, str]:
+        """How every call names the budget."""
+        return {"AccountId": self.account, "BudgetName": find_budget(self.deployment)}
+
+    @property
+    def role(self) -> str:
+        """The role by which AWS Budgets stops the hosts."""
+        return find_budget_role(self.deployment)
+
+    @property
+    def trust(self) -> dict[str, Any]:
+        """Who may take the role: AWS Budgets, for the budgets of this account."""
+        condition = {
+            "StringEquals": {"aws:SourceAccount": self.account},
+            "ArnLike": {"aws:SourceArn": f"arn:{self.partition}:budgets::{self.account}:budget/*"},
+        }
+        service = {"Service": "budgets.amazonaws.com"}
+        return _document({"Principal": service, "Action": "sts:AssumeRole", "Condition": condition})
+
+    @property
+    def policy(self) -> dict[str, Any]:
+        """What the role may do: run AWS's own document, and by it stop what carries the tag.
+
+        https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSBudgetsActions_RolePolicyForResourceAdministrationWithSSM.html
+        """
+        ssm = f"arn:{self.partition}:ssm:{self.region}"
+        tagged = {"StringEquals": {f"aws:ResourceTag/{DEPLOYMENT_TAG}": self.deployment}}
+        instances = f"arn:{self.partition}:ec2:{self.region}:{self.account}:instance/*"
+        documents = [
+            f"{ssm}:*:automation-definition/AWS-StopEC2Instance:*",
+            f"{ssm}:*:document/AWS-StopEC2Instance",
+            f"{ssm}:{self.account}:automation-execution/*",
+        ]
+        return _document(
+            {"Action": "ec2:DescribeInstanceStatus", "Resource": "*"},
+            {"Action": "ec2:StopInstances", "Resource": instances, "Condition": tagged},
+            {"Action": "ssm:StartAutomationExecution", "Resource": documents},
+        )
+
+    @property
+    def role_arn(self) -> str:
+        """The role's ARN."""
+        return f"arn:{self.partition}:iam::{self.account}:role{PATH}{self.role}"
+
+    def ensure(self, amount: float, email: str, instance_ids: Sequence[str]) -> None:
+        """See to role, budget and actions; an action takes 100 instances, and they are those of now."""
+        if not self.has_role():
+            labels, trust = tag_list({DEPLOYMENT_TAG: self.deployment}), json.dumps(self.trust)
+            request = {"RoleName": self.role, "Path": PATH, "AssumeRolePolicyDocument": trust, "Tags": labels}
+            self._change("role of the budget", self.iam.create_role, **request)
+            policy = {"RoleName": self.role, "PolicyName": POLICY, "PolicyDocument": json.dumps(self.policy)}
+            self._change("policy of the budget's role", self.iam.put_role_policy, **policy)
+        readers = [{"SubscriptionType": "EMAIL", "Address": email}]
+        known = _find(self.budgets.describe_budget, **self.name)
+        if known and not self._is_right(known["Budget"], amount, readers):
+            # the calls of today change limits and notifications one by one; nothing is lost with the budget
+            self._remove()
+            known = None
+        if known is None:
+            self._change("budget", self.budgets.create_budget, **self._describe(amount, readers))
+        self._ensure_actions([sorted(part) for part in chunks(sorted(instance_ids))], readers)
+
+    def ensure_absent(self) -> None:
+        """See to it that neither budget, nor actions, nor role is left. Without its role there is no budget."""
+        if not self.has_role():
+            return
+        self._remove()
+        if _find(self.iam.get_role_policy, RoleName=self.role, PolicyName=POLICY):
+            self._change("no policy", self.iam.delete_role_policy, RoleName=self.role, PolicyName=POLICY)
+        self._change("no role of the budget", self.iam.delete_role, RoleName=self.role)
+
+    def has_role(self) -> bool:
+        """Answer whether the role is there, and of this deployment."""
+        found = _find(self.iam.get_role, RoleName=self.role)
+        return bool(found) and tags_of(found["Role"]).get(DEPLOYMENT_TAG) == self.deployment
+
+    def find_actions(self) -> list[dict[str, Any]]:
+        """Answer the actions of the budget."""
+        found = _find(self.budgets.describe_budget_actions_for_budget, **self.name, MaxResults=100)
+        return list(found["Actions"]) if found else []
+
+    def _describe(self, amount: float, readers: list[dict[str, str]]) -> dict[str, Any]:
+        notices = [
+            {
+                "NotificationType": "ACTUAL",
+                "ComparisonOperator": "GREATER_THAN",
+                "Threshold": float(threshold),
+                "ThresholdType": "PERCENTAGE",
+            }
+            for threshold in THRESHOLDS
+        ]
+        return {
+            "AccountId": self.account,
+            "Budget": {
+                "BudgetName": self.name["BudgetName"],
+                "BudgetLimit": {"Amount": _write_amount(amount), "Unit": "USD"},
+                "BudgetType": "COST",
+                "TimeUnit": "ANNUALLY",
+                "CostFilters": {"TagKeyValue": [f"user:{DEPLOYMENT_TAG}${self.deployment}"]},
+            },
+            "NotificationsWithSubscribers": [{"Notification": item, "Subscribers": readers} for item in notices],
+        }
+
+    def _is_right(self, budget: Mapping[str, Any], amount: float, readers: list[dict[str, str]]) -> bool:
+        """Answer whether a budget has this limit, and its actions tell these readers."""
+        told = [action["Subscribers"] for action in self.find_actions()]
+        same = float(budget["BudgetLimit"]["Amount"]) == float(_write_amount(amount))
+        return same and all(row == readers for row in told)
+
+    def _ensure_actions(self, parts: list[list[str]], readers: list[dict[str, str]]) -> None:
+        for number, action in enumerate(there := self.find_actions()):
+            if number >= len(parts):
+                self._change("no action", self.budgets.delete_budget_action, **self.name, ActionId=action["ActionId"])
+            elif action["Definition"] != (wanted := self._define(parts[number])):
+                request = {**self.name, "ActionId": action["ActionId"], "Definition": wanted}
+                self._change("action", self.budgets.update_budget_action, **request)
+        for part in parts[len(there) :]:
+            self._change(
+                "action",
+                self.budgets.create_budget_action,
+                **self.name,
+                NotificationType="ACTUAL",
+                ActionType="RUN_SSM_DOCUMENTS",
+                ActionThreshold={"ActionThresholdValue": 100.0, "ActionThresholdType": "PERCENTAGE"},
+                Definition=self._define(part),
+                ExecutionRoleArn=self.role_arn,
+                ApprovalModel="AUTOMATIC",
+                Subscribers=readers,
+            )
+
+    def _define(self, instance_ids: list[str]) -> dict[str, Any]:
+        stopping = {"ActionSubType": "STOP_EC2_INSTANCES", "Region": self.region, "InstanceIds": instance_ids}
+        return {"SsmActionDefinition": stopping}
+
+    def _remove(self) -> None:
+        for action in self.find_actions():
+            self._change("no action", self.budgets.delete_budget_action, **self.name, ActionId=action["ActionId"])
+        if _find(self.budgets.describe_budget, **self.name):
+            self._change("no budget", self.budgets.delete_budget, **self.name)
+
+    def _change(self, what: str, call: Callable[..., Any], **request: Any) -> None:
+        if not self.check_mode:
+            throttled(call, **request)
+        self.changes.append(what)
+
+
+def _write_amount(amount: float) -> str:
+    return f"{amount:.2f}"
+
+
+def _document(*statements: Mapping[str, Any]) -> dict[str, Any]:
+    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}
+
+
+def _find(call: Callable[..., Any], **request: Any) -> dict[str, Any] | None:
+    try:
+        return dict(throttled(call, **request))
+    except ClientError as error:
+        if error_code(error) in GONE:
+            return None
+        raise

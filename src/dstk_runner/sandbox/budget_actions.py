@@ -1,0 +1,104 @@
+"""Actions of AWS Budgets, which moto has not: kept beside moto's budgets, by account and budget.
+
+https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_CreateBudgetAction.html
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from moto.budgets.models import budgets_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.iam.models import iam_backends
+
+from dstk_runner.sandbox.wire import Call, Refusal
+
+INSTANCES = 100
+_NEEDED = (
+    *("NotificationType", "ActionType", "ActionThreshold", "Definition"),
+    *("ExecutionRoleArn", "ApprovalModel", "Subscribers"),
+)
+
+Actions = dict[str, dict[str, Any]]
+_KEPT: dict[tuple[str, str], Actions] = {}
+
+
+def find_answer(call: Call) -> dict[str, Any] | None:
+    """Answer a call that is about actions; None is for moto. With a budget its actions go."""
+    if call.service != "budgets":
+        return None
+    if call.action == "DeleteBudget":
+        _KEPT.pop(_find_key(call), None)
+    answer = _ANSWERS.get(call.action)
+    return answer(call) if answer else None
+
+
+def _create(call: Call) -> dict[str, Any]:
+    actions = _find_actions(call)
+    action = {key: call.params[key] for key in _NEEDED}
+    _check(action)
+    own = {"ActionId": str(uuid.uuid4()), "BudgetName": call.params["BudgetName"], "Status": "STANDBY"}
+    actions[own["ActionId"]] = {**action, **own}
+    return {"AccountId": call.params["AccountId"], "BudgetName": own["BudgetName"], "ActionId": own["ActionId"]}
+
+
+def _describe(call: Call) -> dict[str, Any]:
+    return {"Actions": list(_find_actions(call).values())}
+
+
+def _update(call: Call) -> dict[str, Any]:
+    action = _find_action(call)
+    new = {**action, **{key: call.params[key] for key in _NEEDED if key in call.params}}
+    _check(new)
+    _find_actions(call)[action["ActionId"]] = new
+    return {**_name(call), "OldAction": action, "NewAction": new}
+
+
+def _delete(call: Call) -> dict[str, Any]:
+    return {**_name(call), "Action": _find_actions(call).pop(_find_action(call)["ActionId"])}
+
+
+def _check(action: dict[str, Any]) -> None:
+    """Refuse what AWS would: a role that does not trust Budgets, more instances than an action takes."""
+    ids = action["Definition"].get("SsmActionDefinition", {}).get("InstanceIds", ())
+    if action["ActionType"] == "RUN_SSM_DOCUMENTS" and not 1 <= len(ids) <= INSTANCES:
+        raise Refusal("InvalidParameterException", f"InstanceIds must be 1 to {INSTANCES}")
+    roles = {role.arn: role for role in iam_backends[DEFAULT_ACCOUNT_ID]["aws"].roles.values()}
+    role = roles.get(action["ExecutionRoleArn"])
+    statements = json.loads(str(role.assume_role_policy_document))["Statement"] if role else ()
+    if not any(item["Principal"].get("Service") == "budgets.amazonaws.com" for item in statements):
+        raise Refusal("InvalidParameterException", "AWS Budgets may not assume the execution role")
+
+
+def _find_key(call: Call) -> tuple[str, str]:
+    return str(call.params["AccountId"]), str(call.params["BudgetName"])
+
+
+def _find_actions(call: Call) -> Actions:
+    account, budget = _find_key(call)
+    if budget not in budgets_backends[account]["aws"].budgets[account]:
+        raise Refusal("NotFoundException", f"the budget {budget} doesn't exist")
+    return _KEPT.setdefault((account, budget), {})
+
+
+def _find_action(call: Call) -> dict[str, Any]:
+    found = _find_actions(call).get(str(call.params["ActionId"]))
+    if found is None:
+        raise Refusal("NotFoundException", "the action doesn't exist")
+    return found
+
+
+def _name(call: Call) -> dict[str, str]:
+    account, budget = _find_key(call)
+    return {"AccountId": account, "BudgetName": budget}
+
+
+_ANSWERS: dict[str, Callable[[Call], dict[str, Any]]] = {
+    "CreateBudgetAction": _create,
+    "DescribeBudgetActionsForBudget": _describe,
+    "UpdateBudgetAction": _update,
+    "DeleteBudgetAction": _delete,
+}

@@ -1,0 +1,84 @@
+"""A budget has an AWS Budget that tells of it, and an action that stops the hosts of now."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from dstk_runner import sandbox
+from dstk_runner.config import load_config
+from dstk_runner.permissions import find_permissions, make_policy
+from support.life import Life, make_user
+from support.place import DEPLOYMENT, Place, opened
+
+BUDGET = {"AccountId": "123456789012", "BudgetName": f"dstk-{DEPLOYMENT}"}
+
+
+@pytest.fixture(scope="module")
+def lives(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Place, Life, str]]:
+    """A deployment with a budget, led by somebody who may do just what the policy says."""
+    with opened(tmp_path_factory.mktemp("sandbox"), tmp_path_factory.mktemp("home")) as place:
+        file = place.folder / "dstk.yml"
+        write(place, 200, "ada")
+        user = make_user(place, make_policy(load_config(file)), "ada")
+        life = Life(place, user, file)
+        life.provision()
+        yield place, life, user["AWS_ACCESS_KEY_ID"]
+
+
+def write(place: Place, budget: int, *students: str) -> None:
+    document = {"deployment": DEPLOYMENT, "students": list(students), "budget": budget}
+    (place.folder / "dstk.yml").write_text(json.dumps({**document, "budget_email": "ada@example.org"}))
+
+
+def find_actions(place: Place) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = place.make_client("budgets").describe_budget_actions_for_budget(**BUDGET)["Actions"]
+    return found
+
+
+def stopped_by(place: Place) -> list[str]:
+    [action] = find_actions(place)
+    found: list[str] = action["Definition"]["SsmActionDefinition"]["InstanceIds"]
+    return found
+
+
+def test_the_budget_is_of_what_carries_the_tag(lives: tuple[Place, Life, str]) -> None:
+    budget = lives[0].make_client("budgets").describe_budget(**BUDGET)["Budget"]
+    assert budget["CostFilters"] == {"TagKeyValue": [f"user:dstk:deployment${DEPLOYMENT}"]}
+    assert float(budget["BudgetLimit"]["Amount"]) == 200
+
+
+def test_somebody_is_told_at_50_80_and_100_percent(lives: tuple[Place, Life, str]) -> None:
+    found = lives[0].make_client("budgets").describe_notifications_for_budget(**BUDGET)["Notifications"]
+    assert [item["Threshold"] for item in found] == [50, 80, 100]
+
+
+def test_when_it_is_spent_the_hosts_are_stopped_by_themselves(lives: tuple[Place, Life, str]) -> None:
+    [action] = find_actions(lives[0])
+    assert action["ActionThreshold"] == {"ActionThresholdValue": 100, "ActionThresholdType": "PERCENTAGE"}
+    assert (action["ApprovalModel"], action["ExecutionRoleArn"].endswith(f"{DEPLOYMENT}-budget")) == ("AUTOMATIC", True)
+    assert stopped_by(lives[0]) == [item["InstanceId"] for item in lives[0].instances()]
+
+
+def test_a_second_host_and_another_limit_come_with_the_next_run(lives: tuple[Place, Life, str]) -> None:
+    place, life, _ = lives
+    write(place, 200, "ada", "bob")
+    life.provision()
+    assert stopped_by(place) == sorted(item["InstanceId"] for item in place.instances())
+    write(place, 300, "ada", "bob")
+    life.provision()
+    assert float(place.make_client("budgets").describe_budget(**BUDGET)["Budget"]["BudgetLimit"]["Amount"]) == 300
+    assert len(stopped_by(place)) == 2
+
+
+def test_destroy_leaves_nothing_of_it_and_asks_for_nothing_else(lives: tuple[Place, Life, str]) -> None:
+    place, life, key = lives
+    life.destroy()
+    assert place.make_client("budgets").describe_budgets(AccountId="123456789012")["Budgets"] == []
+    assert place.make_client("iam").list_roles()["Roles"] == []
+    wanted = {item.action for item in find_permissions(load_config(life.file)) if item.needed == "budget"}
+    asked = sandbox.find_permissions(key, directory=place.folder)
+    assert {name for name in asked if name.startswith("budgets:")} == wanted
