@@ -13,8 +13,10 @@ from moto.ec2.models.availability_zones_and_regions import Region, RegionsAndZon
 from moto.ec2.responses import general
 
 from dstk_runner.sandbox.addresses import AddressPool
+from dstk_runner.sandbox.block_storage import BlockStorage
 from dstk_runner.sandbox.consoles import get_console_output
 from dstk_runner.sandbox.dependencies import Dependencies
+from dstk_runner.sandbox.disks import Disks
 from dstk_runner.sandbox.launches import Launches
 from dstk_runner.sandbox.lifecycle import SandboxInstance
 from dstk_runner.sandbox.wire import Call, current_call
@@ -37,7 +39,7 @@ REGIONS = {
 }
 
 
-class SandboxEC2(Dependencies, Launches):
+class SandboxEC2(Dependencies, Launches, BlockStorage):
     """EC2 in one region of the sandbox."""
 
     @property
@@ -101,8 +103,9 @@ def working_on(call: Call) -> Iterator[None]:
         current_call.reset(token)
 
 
-def install(*, address_block: int = 0) -> None:
+def install(*, address_block: int = 0, disks: Disks | None = None) -> None:
     """Put the sandbox's EC2 in moto's place, in this process. These are all the seams there are."""
+    BlockStorage.disks = disks or Disks()
     pool = AddressPool(find_used_addresses, block=address_block)
     ec2_backends.backend = SandboxEC2
     instances.Instance = SandboxInstance  # type: ignore[misc]

@@ -10,6 +10,15 @@ State = Literal["absent", "booting", "running", "exited", "rebooting"]
 
 
 @dataclass(frozen=True)
+class Disk:
+    """A volume that a machine has: its id, its name below /dev, and its size in GB."""
+
+    volume_id: str
+    node: str
+    gigabytes: int
+
+
+@dataclass(frozen=True)
 class HostSpec:
     """One instance: what its metadata service would tell it at its first boot."""
 
@@ -17,3 +26,4 @@ class HostSpec:
     public_keys: tuple[str, ...]
     hostname: str
     user_data: str = ""
+    disks: tuple[Disk, ...] = ()

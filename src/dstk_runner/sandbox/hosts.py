@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ from typing import Any
 from docker.errors import APIError, NotFound
 
 from dstk_runner.sandbox.archive import File, Folder, put_files
+from dstk_runner.sandbox.disks import LoopDisks
 from dstk_runner.sandbox.engine import client, find_capabilities
 from dstk_runner.sandbox.errors import SandboxError
 from dstk_runner.sandbox.folder import find_label
@@ -35,6 +36,9 @@ SSH_PORT = 22
 #: Where an instance keeps what Docker inside it stores: on volumes, since overlay file systems do not stack.
 STORES = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
 
+#: Which of the kernel's loop devices are volumes of the instance; its `udevadm` reads it.
+DISKS = "/etc/attached-volumes"
+
 #: How long an instance may take to shut down before it is ended by force, in seconds.
 STOP_TIMEOUT = 20
 
@@ -52,6 +56,8 @@ class HostDriver:
         """Take the sandbox's folder, which marks its containers as its own."""
         self._label = find_label(folder)
         self._on_progress = on_progress
+        self._disks = LoopDisks(folder)
+        self._attached: dict[str, set[str]] = {}
         self._share = Share()
         self._client = client(timeout=120)
         self._lock = threading.Lock()
@@ -72,8 +78,16 @@ class HostDriver:
         if container is None or container["State"] == "removing":
             self._create(spec, ensure_host_image(self._on_progress), ensure_network(self._client))
         self._answered.discard(spec.instance_id)
+        self._list_disks(spec)
         self._client.api.start(find_name(spec.instance_id))
         self._forget()
+
+    def ensure_disks(self, spec: HostSpec) -> None:
+        """Let a running instance have these volumes, and no others."""
+        self._list_disks(spec)
+        job = self._client.api.exec_create(find_name(spec.instance_id), ["udevadm", "trigger"])
+        self._client.api.exec_start(job["Id"])
+        self._release(spec.instance_id, {disk.volume_id for disk in spec.disks})
 
     def state(self, instance_id: str) -> State:
         """Tell how far an instance is; it counts as running once its sshd takes connections."""
@@ -110,6 +124,7 @@ class HostDriver:
         """Shut an instance down as its own `poweroff` would; after a while, by force."""
         with suppress(NotFound):
             self._client.api.stop(find_name(instance_id), timeout=STOP_TIMEOUT)
+        self._release(instance_id)
         self._answered.discard(instance_id)
         self._forget()
 
@@ -117,6 +132,7 @@ class HostDriver:
         """Remove an instance and its volumes, at once. One that is absent is fine."""
         with suppress(NotFound):
             self._client.api.remove_container(find_name(instance_id), force=True, v=True)
+        self._release(instance_id)
         for store in STORES:
             with suppress(NotFound):
                 self._client.api.remove_volume(f"{find_name(instance_id)}-{store}", force=True)
@@ -134,6 +150,7 @@ class HostDriver:
         # volumes whose container went away by other hands
         for volume in self._client.api.volumes(filters={"label": f"{LABEL}={self._label}"})["Volumes"] or ():
             self._client.api.remove_volume(volume["Name"], force=True)
+        self._disks.clear()
         with self._share.as_the_last() as is_last:
             if is_last and not self._client.api.containers(all=True, quiet=True, filters={"label": LABEL}):
                 remove_registry(self._client)
@@ -168,6 +185,22 @@ class HostDriver:
                 raise SandboxError(f"no container can be made for {spec.instance_id}: {error.explanation}") from error
             return
         put_files(self._client, name, self._first_boot(spec))
+
+    def _list_disks(self, spec: HostSpec) -> None:
+        """Attach the volumes to this machine's kernel, and tell the instance which of its loop devices they are."""
+        self._attached.setdefault(spec.instance_id, set()).update(disk.volume_id for disk in spec.disks)
+        lines = [
+            f"{disk.node} {self._disks.attach(disk.volume_id, disk.gigabytes)} {disk.volume_id.replace('-', '')}\n"
+            for disk in spec.disks
+        ]
+        put_files(self._client, find_name(spec.instance_id), [File(DISKS, "".join(lines))])
+
+    def _release(self, instance_id: str, kept: Container[str] = ()) -> None:
+        """Detach the volumes of an instance from this machine's kernel, but for those that it keeps."""
+        known = self._attached.get(instance_id, set())
+        for volume_id in [volume_id for volume_id in known if volume_id not in kept]:
+            self._disks.detach(volume_id)
+            known.discard(volume_id)
 
     def _first_boot(self, spec: HostSpec) -> Iterator[File | Folder]:
         """What cloud-init would fetch from the metadata service, and how the machine reaches the world."""

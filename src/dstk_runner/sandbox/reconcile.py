@@ -18,9 +18,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from moto.core.utils import utcnow
 
+from dstk_runner.sandbox.block_storage import find_attachments, find_disks
 from dstk_runner.sandbox.consoles import render_console
 from dstk_runner.sandbox.ec2 import find_instances
-from dstk_runner.sandbox.host import HostSpec, State
+from dstk_runner.sandbox.host import Disk, HostSpec, State
 from dstk_runner.sandbox.lifecycle import SandboxInstance
 
 TICK = 0.25
@@ -49,6 +50,9 @@ class Hosts(Protocol):
     def host_keys(self, instance_id: str) -> list[str]:
         """Return the public host keys of its sshd, none while it has none."""
 
+    def ensure_disks(self, spec: HostSpec) -> None:
+        """Let a running host have these volumes, and no others."""
+
     def stop(self, instance_id: str) -> None:
         """Stop it and keep its disk."""
 
@@ -73,6 +77,8 @@ class Reconciler:
         #: Pending instances whose host was made or started; one that only exists may still have failed to start.
         self._made: set[str] = set()
         self._failures: Counter[str] = Counter()
+        #: The volumes that each host was told of last.
+        self._disks: dict[str, tuple[Disk, ...]] = {}
         self._ticks = 0
         self._ended = threading.Event()
         self._pool = ThreadPoolExecutor(WORKERS, "host")
@@ -152,12 +158,16 @@ class Reconciler:
                 else:
                     log.warning("the host of %s is gone", instance.id)
                     instance.fail("the host is gone")
+        elif self._disks.get(instance.id) != find_disks(instance):
+            self._submit(instance.id, partial(self._change_disks, instance))
         elif not instance.console:
             self._submit(instance.id, partial(self._read_console, instance))
 
     def _ensure(self, instance: SandboxInstance) -> None:
         try:
-            self._hosts.ensure(find_spec(instance))
+            spec = find_spec(instance)
+            self._hosts.ensure(spec)
+            self._disks[instance.id] = spec.disks
             self._made.add(instance.id)
         except Exception as error:  # whatever went wrong, the user must see it on the instance
             log.exception("no host for %s", instance.id)
@@ -169,9 +179,24 @@ class Reconciler:
     def _read_console(self, instance: SandboxInstance) -> None:
         instance.console = render_console(self._hosts.host_keys(instance.id))
 
+    def _change_disks(self, instance: SandboxInstance) -> None:
+        """Let a running host have the volumes that the API says, and say when it has them, or has them no more."""
+        with self._lock:
+            spec = find_spec(instance)
+        self._hosts.ensure_disks(spec)
+        with self._lock:
+            self._disks[instance.id] = spec.disks
+            for attachment in find_attachments(instance):
+                if attachment.volume_id in {disk.volume_id for disk in spec.disks}:
+                    attachment.status = "attached"
+                elif attachment.status == "detaching":
+                    instance.ec2_backend.settle_detached(attachment.volume_id, instance.id)
+
     def _restart(self, instance: SandboxInstance) -> None:
         self._hosts.stop(instance.id)
-        self._hosts.ensure(find_spec(instance))
+        spec = find_spec(instance)
+        self._hosts.ensure(spec)
+        self._disks[instance.id] = spec.disks
 
     def _submit(self, instance_id: str, work: Callable[[], None]) -> None:
         def job() -> None:
@@ -197,7 +222,13 @@ def find_spec(instance: SandboxInstance) -> HostSpec:
     """Return what a host must be like to stand for the instance."""
     user_data = base64.b64decode(str(instance.user_data or "")).decode("utf-8", "replace")
     hostname = instance.private_dns_name.split(".")[0]
-    return HostSpec(instance.id, public_keys=instance.public_keys, hostname=hostname, user_data=user_data)
+    return HostSpec(
+        instance.id,
+        public_keys=instance.public_keys,
+        hostname=hostname,
+        user_data=user_data,
+        disks=find_disks(instance),
+    )
 
 
 class TimedHosts:
@@ -222,6 +253,10 @@ class TimedHosts:
         """Return a key as a machine would have made it; nobody has its other half."""
         key = Ed25519PrivateKey.generate().public_key().public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
         return [f"{key.decode()} root@{instance_id}"] if self.state(instance_id) == "running" else []
+
+    def ensure_disks(self, spec: HostSpec) -> None:
+        """Take a moment; nothing is ever on them."""
+        time.sleep(self._moment)
 
     def stop(self, instance_id: str) -> None:
         """Have exited after a moment."""

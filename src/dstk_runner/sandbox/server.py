@@ -21,6 +21,7 @@ from werkzeug.serving import BaseWSGIServer, make_server
 
 from dstk_runner.sandbox.clockwork import Clockwork
 from dstk_runner.sandbox.controls import control
+from dstk_runner.sandbox.disks import Disks, LoopDisks
 from dstk_runner.sandbox.ec2 import install
 from dstk_runner.sandbox.folder import ensure_folder
 from dstk_runner.sandbox.front import Front
@@ -101,7 +102,9 @@ def _serve(folder: Path, mode: Mode, server: BaseWSGIServer) -> None:
         access_key_id=f"AKIA{''.join(secrets.choice('ABCDEFGHIJKLMNOPQRSTUVWXYZ234567') for _ in range(16))}",
         secret_access_key=secrets.token_urlsafe(30),
     )
-    install(address_block=server.port - PREFERRED_PORT)
+    disks = LoopDisks(folder) if mode == "hosts" else Disks()
+    disks.clear()  # what a server that was killed left behind
+    install(address_block=server.port - PREFERRED_PORT, disks=disks)
     front = Front({state.access_key_id: state.secret_access_key})
     clockwork = Clockwork(front.lock, state)
     server.app = control(front, state, clockwork)

@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import signal
 import socket
-import subprocess
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import docker
@@ -15,8 +14,7 @@ import pytest
 
 from dstk_runner import sandbox
 from support.aws import Aws
-
-SSH = ("-o", "StrictHostKeyChecking=accept-new", "-o", "BatchMode=yes", "-o", "ConnectTimeout=3")
+from support.reach import open_port, ssh, until
 
 
 @pytest.fixture
@@ -35,32 +33,6 @@ def instance(aws: Aws, key: Path, folder: Path) -> Iterator[str]:
     if server == sandbox.status(directory=folder):
         aws.ec2.terminate_instances(InstanceIds=[instance])
         aws.wait(instance, "terminated", seconds=60)
-
-
-def open_port(aws: Aws, group: str, port: int) -> None:
-    permission = {"IpProtocol": "tcp", "FromPort": port, "ToPort": port, "IpRanges": [{"CidrIp": "127.0.0.1/32"}]}
-    aws.ec2.authorize_security_group_ingress(GroupId=group, IpPermissions=[permission])  # type: ignore[list-item]
-
-
-def until(done: Callable[[], bool], *, seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not done():
-        assert time.monotonic() < deadline, f"not within {seconds} s"
-        time.sleep(0.2)
-
-
-def ssh(aws: Aws, instance: str, key: Path, command: str) -> str:
-    """Run a command on the instance, as soon as it lets anybody in."""
-    address = aws.instance(instance)["PublicIpAddress"]
-    hosts = key.with_name(f"known_hosts_{instance}_{address}")
-    options = (*SSH, "-i", str(key), "-o", f"UserKnownHostsFile={hosts}")
-    deadline = time.monotonic() + 60
-    while True:
-        done = subprocess.run(["ssh", *options, f"ubuntu@{address}", command], capture_output=True, text=True)
-        if done.returncode != 255:
-            return done.stdout.strip()
-        assert time.monotonic() < deadline, done.stderr
-        time.sleep(0.2)
 
 
 def find_containers(instance: str) -> list[str]:

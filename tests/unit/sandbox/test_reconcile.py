@@ -12,10 +12,13 @@ import pytest
 from moto.core.types import Base64EncodedString
 from moto.core.utils import utcnow
 
-from dstk_runner.sandbox.ec2 import SandboxEC2
-from dstk_runner.sandbox.host import HostSpec, State
+from dstk_runner.sandbox.ec2 import SandboxEC2, working_on
+from dstk_runner.sandbox.host import Disk, HostSpec, State
 from dstk_runner.sandbox.lifecycle import SandboxInstance
 from dstk_runner.sandbox.reconcile import LOOK, TRIES, Reconciler, TimedHosts, find_spec
+from dstk_runner.sandbox.wire import Call
+
+REGION = "us-west-2"
 
 Launch = Callable[..., SandboxInstance]
 
@@ -23,6 +26,7 @@ Launch = Callable[..., SandboxInstance]
 class ObedientHosts:
     def __init__(self) -> None:
         self.states: dict[str, State] = {}
+        self.disks: dict[str, tuple[Disk, ...]] = {}
         self.specs: list[HostSpec] = []
         self.broken = False
         self.after_ensure: State = "running"
@@ -38,6 +42,9 @@ class ObedientHosts:
 
     def host_keys(self, instance_id: str) -> list[str]:
         return [f"ssh-ed25519 AAAA{instance_id}"] if self.states.get(instance_id) == "running" else []
+
+    def ensure_disks(self, spec: HostSpec) -> None:
+        self.disks[spec.instance_id] = spec.disks
 
     def stop(self, instance_id: str) -> None:
         self.states[instance_id] = "exited"
@@ -269,3 +276,19 @@ def test_asking_timed_hosts_again_does_not_begin_again() -> None:
     hosts.ensure(HostSpec("i-1", (), "ip-10-0-0-1"))
     now = 1.0
     assert hosts.state("i-1") == "running"
+
+
+def test_a_running_host_gets_a_volume_and_loses_it(
+    reconciler: Reconciler, hosts: ObedientHosts, backend: SandboxEC2, launch: Launch
+) -> None:
+    instance = run(reconciler, launch())
+    volume = backend.create_volume(3, f"{REGION}a")
+    with working_on(Call("ec2", REGION, "AttachVolume", "ec2", None)):
+        attachment = backend.attach_volume(volume.id, instance.id, "/dev/sdf")
+    assert attachment is not None
+    tick_until(reconciler, lambda: attachment.status == "attached")
+    assert hosts.disks == {instance.id: (Disk(volume.id, "nvme5n1", 3),)}
+    with working_on(Call("ec2", REGION, "DetachVolume", "ec2", None)):
+        backend.detach_volume(volume.id, instance.id, "")
+    tick_until(reconciler, lambda: volume.attachment is None)
+    assert hosts.disks == {instance.id: ()}

@@ -42,4 +42,5 @@ while [ $number -lt 256 ]; do
   [ -e /dev/loop$number ] || mknod /dev/loop$number b 7 $number
   number=$((number + 1))
 done
+udevadm trigger
 exec /lib/systemd/systemd
