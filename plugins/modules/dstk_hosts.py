@@ -14,8 +14,10 @@ with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing l
 
 from ansible.module_utils.dstk_class import Wishes, ensure_seats
 from ansible.module_utils.dstk_ec2 import ec2_client, tags_of
+from ansible.module_utils.dstk_elastic import end_addresses, ensure_given_back, ensure_kept
 from ansible.module_utils.dstk_fleet import Fleet, LingerError
 from ansible.module_utils.dstk_launch import LIVE, state_of
+from ansible.module_utils.dstk_resize import WrongTypeError, choose, ensure_type
 from ansible.module_utils.dstk_seats import find_seats, seat_key
 from ansible.module_utils.dstk_types import find_images
 
@@ -41,15 +43,17 @@ options:
     description:
       - C(running) for a seat for each of O(students).
       - C(stopped) to stop the instances on which none but O(students) sit, or all if none are named.
+      - C(resized) to make the instances on which none but O(students) sit, or all if none are named, of
+        O(instance_type). They are stopped for it, and not started again.
       - C(released) to take the seats of O(students), and to end the instances that have no seat then.
       - C(absent) for no instance, and no volume that one left behind.
     type: str
-    choices: [running, stopped, released, absent]
+    choices: [running, stopped, resized, released, absent]
     default: running
   students:
     description:
       - The class, of each C(student) (the login), C(identity), and C(instance_type) where it is not the class's.
-      - Where O(state=stopped) or O(state=released), the logins.
+      - Where O(state) is another than C(running), the logins.
     type: list
     elements: raw
     default: []
@@ -64,7 +68,7 @@ options:
     choices: [dedicated, shared]
     default: dedicated
   instance_type:
-    description: The type to launch. Required where O(state=running).
+    description: The type to launch, or to change to. Required where O(state) is C(running) or C(resized).
     type: str
   instance_types:
     description: Types to launch where no zone has capacity for O(instance_type), in this order.
@@ -112,6 +116,12 @@ options:
     description: The name of the IAM instance profile of a new instance; empty is none.
     type: str
     default: ""
+  elastic_ip:
+    description:
+      - Whether an instance of this run keeps its address when it is stopped. Where that is not so any more, its Elastic
+        IP is given back, and it gets another address.
+    type: bool
+    default: false
   timeout:
     description: Seconds to wait until all instances are as they should be. They are asked for every second.
     type: int
@@ -150,10 +160,10 @@ hosts:
 failures:
   description:
     - C(student), C(message) and C(fix) of those who have no seat on a running instance, or whose instance is not
-      stopped because others sit there.
+      stopped or changed, because others sit there say.
   type: list
   elements: dict
-  returned: when O(state=running) or O(state=stopped)
+  returned: when O(state=running), O(state=stopped) or O(state=resized)
 gone:
   description: C(student) and C(instance_id) of the seats whose students are not in the class.
   type: list
@@ -184,10 +194,10 @@ differing:
   elements: str
   returned: when O(state=running)
 instance_ids:
-  description: The instances that were terminated or stopped, or in check mode would be.
+  description: The instances that were terminated, stopped or changed, or in check mode would be.
   type: list
   elements: str
-  returned: when O(state=absent), O(state=released) or O(state=stopped)
+  returned: always but when O(state=running)
 volume_ids:
   description: The volumes that were deleted because an instance left them behind.
   type: list
@@ -203,35 +213,45 @@ def ensure_absent(module: Any, fleet: Fleet) -> dict[str, Any]:
     else:
         ending = fleet.end(timeout=module.params["timeout"])
         volumes = fleet.end_volumes()
+    addresses = [] if module.check_mode else end_addresses(fleet)
     diff = {"before": {"instances": ending}, "after": {"instances": []}}
-    return {"changed": bool(ending or volumes), "instance_ids": ending, "volume_ids": volumes, "diff": diff}
+    return {
+        "changed": bool(ending or volumes or addresses),
+        "instance_ids": ending,
+        "volume_ids": volumes,
+        "diff": diff,
+    }
 
 
 def ensure_stopped(module: Any, fleet: Fleet) -> dict[str, Any]:
     """Stop the instances of these students; one on which others sit as well goes on."""
-    named = set(module.params["students"])
-    going, failures = [], []
-    for instance in fleet.find(LIVE):
-        seated = {seat.student for seat in find_seats(tags_of(instance))}
-        if named and not seated & named:
-            continue
-        others = sorted(seated - named) if named else []
-        if others:
-            failures += [_explain_shared(student, instance["InstanceId"], others) for student in sorted(seated & named)]
-        elif state_of(instance) != "stopped":
-            going.append(instance["InstanceId"])
+    chosen, failures = choose(fleet.find(LIVE), set(module.params["students"]), "goes on")
+    going = [instance["InstanceId"] for instance in chosen if state_of(instance) != "stopped"]
     if going and not module.check_mode:
         fleet.stop(going, timeout=module.params["timeout"])
     diff = {"before": {"instances": going}, "after": {"instances": []}}
     return {"changed": bool(going), "instance_ids": going, "failures": failures, "diff": diff}
 
 
-def _explain_shared(student: str, instance_id: str, others: list[str]) -> dict[str, str]:
-    return {
-        "student": student,
-        "message": f"{instance_id} is also {', '.join(others)}'s, and goes on",
-        "fix": "name all of its students, or nobody to stop all hosts",
+def ensure_resized(module: Any, fleet: Fleet) -> dict[str, Any]:
+    """Give the instances of these students another type; one on which others sit as well keeps its own."""
+    given = module.params
+    chosen, failures = choose(fleet.find(LIVE), set(given["students"]), "keeps its type")
+    changed, refused = ensure_type(
+        fleet, chosen, given["instance_type"], timeout=given["timeout"], check_mode=module.check_mode
+    )
+    types = {instance["InstanceId"]: instance["InstanceType"] for instance in chosen}
+    failures += [
+        {"student": seat.student, "message": reason.message, "fix": reason.fix}
+        for instance in chosen
+        if (reason := refused.get(instance["InstanceId"]))
+        for seat in find_seats(tags_of(instance))
+    ]
+    diff = {
+        "before": {key: types[key] for key in changed},
+        "after": dict.fromkeys(changed, given["instance_type"]),
     }
+    return {"changed": bool(changed), "instance_ids": changed, "failures": failures, "diff": diff}
 
 
 def ensure_released(module: Any, fleet: Fleet) -> dict[str, Any]:
@@ -252,6 +272,7 @@ def ensure_released(module: Any, fleet: Fleet) -> dict[str, Any]:
         if empty:
             fleet.end(empty, timeout=module.params["timeout"])
             volumes = fleet.end_volumes(volumes)
+            end_addresses(fleet, empty)
     diff = {"before": {"instances": empty, "seats": vacated}, "after": {"instances": [], "seats": {}}}
     return {"changed": bool(empty or vacated), "instance_ids": empty, "volume_ids": volumes, "diff": diff}
 
@@ -263,12 +284,37 @@ def ensure_running(module: Any, fleet: Fleet) -> dict[str, Any]:
     answer = ensure_seats(fleet, Wishes.read({**given, "images": images}), check_mode=module.check_mode)
     for warning in answer.pop("warnings"):
         module.warn(warning)
+    return see_to_addresses(module, fleet, answer)
+
+
+def see_to_addresses(module: Any, fleet: Fleet, answer: dict[str, Any]) -> dict[str, Any]:
+    """Give the hosts of this run Elastic IPs, or take them back, and answer with the addresses that they have then."""
+    given, limit = module.params, set(module.params["limit"])
+    rows = {host["id"]: host for host in answer["hosts"]}
+    concerned = [
+        key for key, host in rows.items() if not limit or any(seat["student"] in limit for seat in host["seats"])
+    ]
+    ensure = ensure_kept if given["elastic_ip"] else ensure_given_back
+    change = ensure(fleet, concerned, timeout=given["timeout"], check_mode=module.check_mode)
+    for key, address in change.addresses.items():
+        rows[key]["address"] = address if not module.check_mode else rows[key]["address"]
+    answer["failures"] += [
+        {"student": seat["student"], "message": f"{key} has no address that stays: {reason.message}", "fix": reason.fix}
+        for key, reason in change.failures.items()
+        for seat in rows[key]["seats"]
+        if not limit or seat["student"] in limit
+    ]
+    if change.is_change:
+        answer["changed"] = True
+        answer["diff"]["after"] = {**answer["diff"]["after"], "addresses": change.addresses}
+        answer["diff"]["before"] = {**answer["diff"]["before"], "addresses": {}}
     return answer
 
 
 STATES: dict[str, Callable[[Any, Fleet], dict[str, Any]]] = {
     "running": ensure_running,
     "stopped": ensure_stopped,
+    "resized": ensure_resized,
     "released": ensure_released,
     "absent": ensure_absent,
 }
@@ -297,16 +343,20 @@ def main() -> None:
             "security_group_ids": words,
             "key_name": {"type": "str", "no_log": False},
             "instance_profile": {"type": "str", "default": ""},
+            "elastic_ip": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 300},
         },
-        required_if=[("state", "running", ["instance_type", "key_name", "image_owner", "image_name"])],
+        required_if=[
+            ("state", "running", ["instance_type", "key_name", "image_owner", "image_name"]),
+            ("state", "resized", ["instance_type"]),
+        ],
         supports_check_mode=True,
     )
     given = module.params
     try:
         fleet = Fleet(ec2_client(module), given["deployment"])
         answer = STATES[given["state"]](module, fleet)
-    except LingerError as error:
+    except (LingerError, WrongTypeError) as error:
         module.fail_json(msg=str(error))
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg=f"Instances of {given['deployment']}")

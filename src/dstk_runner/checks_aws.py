@@ -21,7 +21,6 @@ __all__ = ["check_account"]
 # The region of each partition that is always enabled, and may therefore be asked about the others.
 _HOMES = {"aws-cn": "cn-north-1", "aws-us-gov": "us-gov-west-1"}
 
-_ADDRESS_QUOTA = "L-0263D0A3"
 _VPC_QUOTA = "L-F678F1CE"
 
 
@@ -40,7 +39,6 @@ def check_account(config: Config) -> list[Check]:
         partial(_guarded, "permissions", _check_permissions, client, config.deployment),
         partial(_guarded, "instance_type", check_class, client, quotas, config),
         partial(_guarded, "vpc", _check_vpc, client, quotas, config),
-        partial(_guarded, "address quota", _check_addresses, client, quotas),
         partial(_guarded, "names", _check_names, config),
     ]
     return [*first, *(check for checks in ask_all(rest) for check in checks)]
@@ -152,13 +150,6 @@ def _check_vpc(client: Any, quotas: Any, config: Config) -> list[Check]:
     if len(vpcs) < limit:
         return [Check(name="vpc", status="ok", message=message)]
     return [Check(name="vpc", status="fail", message=message, fix="name an existing one with vpc_id, or delete one")]
-
-
-def _check_addresses(client: Any, quotas: Any) -> list[Check]:
-    """Elastic IP addresses are not asked for: the public address of an instance comes with it."""
-    limit, used = find_quota(quotas, "ec2", _ADDRESS_QUOTA), len(client.describe_addresses()["Addresses"])
-    known = f"{used} of {limit}" if limit is not None else str(used)
-    return [Check(name="address quota", status="ok", message=f"{known} Elastic IPs are in use, 0 more are asked for")]
 
 
 def _check_names(config: Config) -> list[Check]:

@@ -6,7 +6,7 @@ import ipaddress
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from dstk_runner.checks_quotas import find_vcpu_quota, judge_vcpus
+from dstk_runner.checks_quotas import find_vcpu_quota, judge_addresses, judge_vcpus
 from dstk_runner.checks_sizes import check_credits, check_memory
 from dstk_runner.config import Config
 from dstk_runner.needs import AWAKE, Kind, Need, find_need
@@ -41,6 +41,7 @@ def check_class(client: Any, quotas: Any, config: Config) -> list[Check]:
     checks += check_credits(config, used, need)
     checks += _describe_class(config, need)
     checks += _check_network(config, kinds, need)
+    checks.append(_check_addresses(client, quotas, config, need, mine))
     return [*checks, *_check_vcpus(quotas, config, kinds, instances, need)]
 
 
@@ -117,6 +118,14 @@ def _check_network(config: Config, kinds: Mapping[str, Kind], need: Need) -> lis
         return []
     message = f"{config.vpc_cidr} has room for {room} hosts in {zones} zones, and {count} are asked for"
     return [Check(name="vpc_cidr", status="fail", message=message, fix="such as 10.77.0.0/16", request=True)]
+
+
+def _check_addresses(client: Any, quotas: Any, config: Config, need: Need, mine: Sequence[Mapping[str, Any]]) -> Check:
+    """Compare the Elastic IPs that the hosts lack with those that the account may have."""
+    known = client.describe_addresses()["Addresses"]
+    own = [item for item in known if {"Key": TAG, "Value": config.deployment} in item.get("Tags", ())]
+    hosts = len(mine) + sum(need.hosts.values())
+    return judge_addresses(quotas, len(known), max(0, hosts - len(own)) if config.elastic_ip else 0)
 
 
 def _check_vcpus(

@@ -7,12 +7,13 @@ from typing import Any
 
 from dstk_runner.results import Check
 
-__all__ = ["find_quota", "find_vcpu_quota", "judge_vcpus", "unknown_quota"]
+__all__ = ["find_quota", "find_vcpu_quota", "judge_addresses", "judge_vcpus", "unknown_quota"]
 
 # Running On-Demand instances are counted in vCPUs, a quota a family:
 # https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
 _STANDARD = "L-1216C47A"
 _FAMILIES = {**dict.fromkeys("acdhimrtz", _STANDARD), "g": "L-DB2E81BA", "p": "L-417A185B", "x": "L-7295265B"}
+_ADDRESSES = "L-0263D0A3"
 _OTHERS = ("inf", "trn", "dl", "hpc", "mac")
 
 
@@ -59,6 +60,19 @@ def _count(item: Mapping[str, Any], vcpus: Mapping[str, int]) -> int:
     cpu = item.get("CpuOptions") or {}
     counted = int(cpu.get("CoreCount", 0)) * int(cpu.get("ThreadsPerCore", 0))
     return counted or vcpus.get(item["InstanceType"], max(vcpus.values(), default=0))
+
+
+def judge_addresses(quotas: Any, used: int, more: int) -> Check:
+    """Say whether so many more Elastic IPs may be had; without `elastic_ip` an address comes with each instance."""
+    limit = find_quota(quotas, "ec2", _ADDRESSES)
+    if limit is None and more:
+        return unknown_quota("address quota", "ec2", _ADDRESSES)
+    known = f"{used} of {limit}" if limit is not None else str(used)
+    message = f"{known} Elastic IPs are in use, {more} more are asked for"
+    if not more or limit is None or used + more <= limit:
+        return Check(name="address quota", status="ok", message=message)
+    fix = f"elastic_ip: false, fewer hosts, or ask for {used + more} in Service Quotas: ec2, {_ADDRESSES}"
+    return Check(name="address quota", status="fail", message=message, fix=fix)
 
 
 def find_quota(quotas: Any, service: str, code: str) -> int | None:

@@ -49,6 +49,7 @@ class Permission:
 def find_permissions(config: Config) -> list[Permission]:
     """Return what a deployment of this configuration calls."""
     parts = {"", *(["domain"] if config.domain else []), *(["ssm"] if config.access == "ssm" else [])}
+    parts |= {"elastic_ip"} if config.elastic_ip else set()
     parts |= {"budget"} if config.budget and config.budget_email else set()
     rows = json.loads(files(__package__).joinpath("permissions.json").read_text(encoding="utf-8"))
     known = [
@@ -70,7 +71,8 @@ def _make_statements(config: Config) -> Iterator[dict[str, Any]]:
     tagged = {"StringEquals": {f"aws:ResourceTag/{TAG}": config.deployment}}
     making = _select(permissions, "make", "ec2")
     yield _allow("Read", _select(permissions, "read"), ["*"])
-    yield _allow("Make", making, [f"{here}:*:{kind}/*" for kind in (*_MADE, "volume", "vpc")], requested)
+    made = (*_MADE, "volume", "vpc", *(["elastic-ip"] if config.elastic_ip else []))
+    yield _allow("Make", making, [f"{here}:*:{kind}/*" for kind in made], requested)
     within = [action for action in making if action in _WITHIN_A_VPC]
     yield _allow("MakeInVpc", within, [f"{here}:*:vpc/*"])
     used = [f"{here}::image/*", *(f"{here}:*:{kind}/*" for kind in _USED)]

@@ -19,6 +19,7 @@ SUMMARIES = (
     "Every student has a seat",
     "Every name leads to its notebook",
     "Every instance that was named is stopped",
+    "Every instance that was named has the type",
 )
 """The tasks that end a play in which single students failed; the roles tell of each of those by name."""
 

@@ -138,3 +138,10 @@ def test_the_doctor_asks_more_than_up_does() -> None:
     config = load_config({})
     names = [{check.name for check in run_checks(config, everything=every)} for every in (False, True)]
     assert names[1] - names[0] == {"docker", "https out", "websockets out"}
+
+
+def test_elastic_ips_are_counted_before_any_is_asked_for() -> None:
+    six = [f"student{number}" for number in range(6)]
+    found = ask(students=six, elastic_ip=True, region="eu-west-3", instance_type="t3.micro")["address quota"]
+    assert (found.status, "L-0263D0A3" in found.fix) == ("fail", True)
+    assert ask(students=six, region="eu-west-3", instance_type="t3.micro")["address quota"].status == "ok"

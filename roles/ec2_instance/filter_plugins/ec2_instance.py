@@ -7,6 +7,7 @@ from typing import Any
 
 TASK = "Every student has a seat"
 STOPPED = "Every instance that was named is stopped"
+RESIZED = "Every instance that was named has the type"
 
 
 def ec2_instance_addresses(hosts: list[dict[str, Any]], limit: Iterable[str] = ()) -> dict[str, str]:
@@ -38,6 +39,11 @@ def ec2_instance_failures(
 def ec2_instance_not_stopped(failures: Iterable[Mapping[str, str]]) -> dict[str, dict[str, str]]:
     """Answer by student whose instance goes on, as the caller is told."""
     return {row["student"]: {**row, "host": "", "stage": "stop", "task": STOPPED} for row in failures}
+
+
+def ec2_instance_not_resized(failures: Iterable[Mapping[str, str]]) -> dict[str, dict[str, str]]:
+    """Answer by student whose instance is of the type that it was of, as the caller is told."""
+    return {row["student"]: {**row, "host": "", "stage": "resize", "task": RESIZED} for row in failures}
 
 
 def ec2_instance_hosts(hosts: list[dict[str, Any]]) -> dict[str, dict[str, Any]]:
@@ -76,6 +82,7 @@ class FilterModule:
             "ec2_instance_failures": ec2_instance_failures,
             "ec2_instance_gone": ec2_instance_gone,
             "ec2_instance_hosts": ec2_instance_hosts,
+            "ec2_instance_not_resized": ec2_instance_not_resized,
             "ec2_instance_not_stopped": ec2_instance_not_stopped,
             "ec2_instance_verdict": ec2_instance_verdict,
         }

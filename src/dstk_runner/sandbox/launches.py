@@ -86,6 +86,17 @@ class Launches(MachineImages):
                 raise EC2ClientError("OperationNotPermitted", message)
         return super().terminate_instances(instance_ids)
 
+    def modify_instance_attribute(self, instance_id: str, key: str, value: Any) -> Instance:
+        """Change an instance; its type only while it is stopped, and only to one that fits its image and its zone."""
+        if key == "instance_type":
+            instance = self.get_instance(instance_id)
+            if instance.state != "stopped":
+                message = f"The instance '{instance_id}' is not in the 'stopped' state."
+                raise EC2ClientError("IncorrectInstanceState", message)
+            zone = str(instance.placement.zone)
+            self._check_instance_type(value, self.find_image(instance.image_id), zone=zone)
+        return super().modify_instance_attribute(instance_id, key, value)
+
     def allocate_address(
         self, domain: str, address: str | None = None, tags: dict[str, str] | None = None
     ) -> ElasticAddress:
