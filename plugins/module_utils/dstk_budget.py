@@ -84,8 +84,11 @@ class Purse:
             labels, trust = tag_list({DEPLOYMENT_TAG: self.deployment}), json.dumps(self.trust)
             request = {"RoleName": self.role, "Path": PATH, "AssumeRolePolicyDocument": trust, "Tags": labels}
             self._change("role of the budget", self.iam.create_role, **request)
-            policy = {"RoleName": self.role, "PolicyName": POLICY, "PolicyDocument": json.dumps(self.policy)}
-            self._change("policy of the budget's role", self.iam.put_role_policy, **policy)
+        policy = {"RoleName": self.role, "PolicyName": POLICY}
+        held = _find(self.iam.get_role_policy, **policy)
+        if not held or held["PolicyDocument"] != self.policy:
+            document = json.dumps(self.policy)
+            self._change("policy of the budget's role", self.iam.put_role_policy, **policy, PolicyDocument=document)
         readers = [{"SubscriptionType": "EMAIL", "Address": email}]
         known = _find(self.budgets.describe_budget, **self.name)
         if known and not self._is_right(known["Budget"], amount, readers):

@@ -70,7 +70,9 @@ def _make_statements(config: Config) -> Iterator[dict[str, Any]]:
     requested = {"StringEquals": {f"aws:RequestTag/{TAG}": config.deployment}}
     tagged = {"StringEquals": {f"aws:ResourceTag/{TAG}": config.deployment}}
     making = _select(permissions, "make", "ec2")
-    yield _allow("Read", _select(permissions, "read"), ["*"])
+    # a policy has room for 6144 characters: what only describes is allowed as one
+    reads = (action for action in _select(permissions, "read") if not action.startswith("ec2:Describe"))
+    yield _allow("Read", ["ec2:Describe*", *reads], ["*"])
     made = (*_MADE, "volume", "vpc", *(["elastic-ip"] if config.elastic_ip else []))
     yield _allow("Make", making, [f"{here}:*:{kind}/*" for kind in made], requested)
     within = [action for action in making if action in _WITHIN_A_VPC]
@@ -95,7 +97,7 @@ def _make_schedule_statements(
     schedules = load_schedule()
     scheduler, group = f"arn:{partition}:scheduler:{config.region}:*", schedules.find_group(config.deployment)
     role = f"arn:{partition}:iam::*:role{schedules.PATH}{schedules.find_role(config.deployment)}"
-    # a policy has room for 6144 characters: of these two services all is allowed, with what bears the name alone
+    # for room too, all of these two services is allowed, with what bears the name alone
     places = [f"{scheduler}:schedule/{group}/*", f"{scheduler}:schedule-group/{group}"]
     yield _allow("Schedule", ["scheduler:*"], places)
     own, services = [role], ["scheduler.amazonaws.com"]

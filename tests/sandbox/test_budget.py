@@ -74,6 +74,20 @@ def test_a_second_host_and_another_limit_come_with_the_next_run(lives: tuple[Pla
     assert len(stopped_by(place)) == 2
 
 
+def test_a_role_that_was_opened_is_closed_and_another_reader_is_told(lives: tuple[Place, Life, str]) -> None:
+    place, life, _ = lives
+    iam, role = place.make_client("iam"), {"RoleName": f"{DEPLOYMENT}-budget", "PolicyName": "stop"}
+    wide = {"Version": "2012-10-17", "Statement": {"Effect": "Allow", "Action": "*", "Resource": "*"}}
+    before = iam.get_role_policy(**role)["PolicyDocument"]
+    iam.put_role_policy(**role, PolicyDocument=json.dumps(wide))
+    life.file.write_text(life.file.read_text().replace("ada@", "eve@"))
+    life.provision()
+    assert iam.get_role_policy(**role)["PolicyDocument"] == before
+    assert [reader["Address"] for action in find_actions(place) for reader in action["Subscribers"]] == [
+        "eve@example.org"
+    ]
+
+
 def test_destroy_leaves_nothing_of_it_and_asks_for_nothing_else(lives: tuple[Place, Life, str]) -> None:
     place, life, key = lives
     life.destroy()

@@ -49,9 +49,28 @@ def page(tls: dict[str, str] | None = None) -> Iterator[Page]:
             executable_path=shutil.which("chromium"), headless=True, args=FLAGS, env=environment
         )
         try:
-            yield browser.new_page(viewport={"width": 1280, "height": 900})
+            made = browser.new_page(viewport={"width": 1280, "height": 900})
+            answer_what_the_machine_is_to_blame_for(made)
+            yield made
         finally:
             browser.close()
+
+
+def answer_what_the_machine_is_to_blame_for(page: Page) -> None:
+    """Let whoever looks at the page click away that the server was not reached, and take the kernel offered then.
+
+    A request is lost when this machine gets or loses a network interface (`open_launcher`); JupyterLab says so in a
+    dialog that covers everything, and asks for a kernel where it was the start of one that was lost.
+    """
+    dialog = page.locator(".jp-Dialog", has_text=re.compile("Server Connection Error|Failed to fetch|Select Kernel"))
+
+    def dismiss() -> None:
+        # the next comes a moment after the last, and Playwright looks for it before an action alone
+        while dialog.count():
+            dialog.locator(".jp-Dialog-footerButtons button").last.click()
+            page.wait_for_timeout(1000)
+
+    page.add_locator_handler(dialog, dismiss)
 
 
 def log_in(page: Page, url: str, password: str) -> None:

@@ -61,3 +61,54 @@ def test_the_end_is_the_end_of_the_day_where_the_class_is() -> None:
 def test_without_a_date_the_end_is_that_of_the_lease(lease: str | int, members: int, days: int) -> None:
     end = schedule.find_end({}, lease, members=members, now=NOW)
     assert end - NOW == datetime.timedelta(days=days)
+
+
+@pytest.mark.parametrize(
+    ("text", "expression"),
+    [("Mon-Fri 08:00", "cron(45 7 ? * MON,TUE,WED,THU,FRI *)"), ("Mon 00:10", "cron(55 23 ? * SUN *)")],
+)
+def test_hosts_start_earlier_and_if_need_be_the_day_before(text: str, expression: str) -> None:
+    assert schedule.cron(schedule.parse_times(text).earlier(schedule.LEAD)) == expression
+
+
+def test_the_latest_end_that_hosts_tell_of_is_kept_and_a_lease_does_not_begin_anew() -> None:
+    known = ["2026-09-03T00:00:00Z", "2026-09-05T00:00:00Z", ""]
+    end = schedule.settle_end(known, {}, "auto", members=1, now=NOW)
+    assert schedule.format_moment(end) == "2026-09-05T00:00:00Z"
+
+
+@pytest.mark.parametrize(
+    ("until", "end"), [("2026-09-10", "2026-09-11T00:00:00Z"), ("2026-09-02", "2026-09-05T00:00:00Z")]
+)
+def test_a_later_date_in_the_file_prolongs_and_an_earlier_one_does_not_shorten(until: str, end: str) -> None:
+    found = schedule.settle_end(["2026-09-05T00:00:00Z"], {"until": until}, "auto", members=1, now=NOW)
+    assert schedule.format_moment(found) == end
+
+
+@pytest.mark.parametrize(
+    ("end", "by", "until", "found"),
+    [
+        ("2026-09-05T00:00:00Z", "7d", "", "2026-09-12T00:00:00Z"),
+        ("2026-08-05T00:00:00Z", "12h", "", "2026-09-02T00:00:00Z"),
+        ("2026-09-05T00:00:00Z", "", "2026-09-02", "2026-09-02T22:00:00Z"),
+    ],
+)
+def test_an_end_moves_by_a_time_or_to_a_date(end: str, by: str, until: str, found: str) -> None:
+    moved = schedule.prolong(schedule.parse_moment(end), by=by, until=until, zone="Europe/Berlin", now=NOW)
+    assert schedule.format_moment(moved) == found
+
+
+@pytest.mark.parametrize(
+    ("by", "until", "words"),
+    [
+        ("", "", "name either"),
+        ("7d", "2026-12-01", "name either"),
+        ("0d", "", "neither days nor hours"),
+        ("soon", "", "neither days nor hours"),
+        ("", "tomorrow", "not a date"),
+        ("", "2026-08-01", "is over"),
+    ],
+)
+def test_an_end_that_means_nothing_is_refused(by: str, until: str, words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        schedule.prolong(NOW, by=by, until=until, zone="UTC", now=NOW)
