@@ -13,17 +13,21 @@ from dstk_runner.api import deploy, destroy, doctor, plan, rotate, start, status
 from dstk_runner.classroom import collect, pull, run, send, takehome
 from dstk_runner.classwork import Classwork
 from dstk_runner.config import Config, load_config
+from dstk_runner.costs import Cost, cost
 from dstk_runner.errors import ConfigError, DstkError, Interrupted, Mistake
 from dstk_runner.events import Event
 from dstk_runner.handouts import Handouts, write_handouts, write_overview
 from dstk_runner.lease import Extension, extend
 from dstk_runner.results import Check, Deployment, Failure, Notebook, Plan, Receipt, Resource, Tls
+from dstk_runner.spending import Actual, actual_cost
 
 __all__ = [
+    "Actual",
     "Check",
     "Classwork",
     "Config",
     "ConfigError",
+    "Cost",
     "Deployment",
     "DstkError",
     "Event",
@@ -38,7 +42,9 @@ __all__ = [
     "Resource",
     "Tls",
     "__version__",
+    "actual_cost",
     "collect",
+    "cost",
     "deploy",
     "destroy",
     "doctor",

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, TypeVar
 
-__all__ = ["ask_all", "find_code", "make_client"]
+__all__ = ["ask_all", "find_code", "has_credentials", "make_client"]
 
 T = TypeVar("T")
 
@@ -19,6 +19,13 @@ def make_client(service: str, region: str) -> Any:
     patience = Config(connect_timeout=5, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 6})
     make: Any = boto3.session.Session().client
     return make(service, region_name=region, config=patience)
+
+
+def has_credentials() -> bool:
+    """Answer whether the profile chain has credentials, good or not."""
+    import boto3
+
+    return boto3.session.Session().get_credentials() is not None
 
 
 def find_code(error: Exception) -> str:

@@ -7,6 +7,7 @@ from functools import partial
 
 from dstk_runner import checks_aws, checks_local, checks_network
 from dstk_runner.aws import ask_all
+from dstk_runner.checks_cost import check_cost
 from dstk_runner.checks_wall import check_wall
 from dstk_runner.config import Config
 from dstk_runner.errors import ConfigError, Mistake
@@ -37,6 +38,7 @@ def run_checks(config: Config, *, everything: bool = False) -> tuple[Check, ...]
         partial(checks_network.check_ssh_out, config),
         partial(checks_aws.check_account, config),
         partial(_check_request, config),
+        partial(check_cost, config),
         partial(check_wall, config),
     ]
     if everything:

@@ -16,6 +16,7 @@ from dstk_runner import api, display
 from dstk_runner._version import __version__
 from dstk_runner.cli_account import account_app
 from dstk_runner.cli_classroom import classroom_app
+from dstk_runner.cli_cost import cost_app
 from dstk_runner.cli_deployment import deployment_app
 from dstk_runner.cli_handouts import handouts_app
 from dstk_runner.cli_host import host_app
@@ -35,6 +36,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(deployment_app)
+app.add_typer(cost_app)
 app.add_typer(classroom_app)
 app.add_typer(handouts_app)
 app.add_typer(host_app)

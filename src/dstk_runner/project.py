@@ -13,10 +13,13 @@ from dstk_runner.errors import RunError
 __all__ = [
     "find_project",
     "load_bucket",
+    "load_cost",
     "load_errors",
+    "load_estimate",
     "load_known_hosts",
     "load_layers",
     "load_names",
+    "load_prices",
     "load_roster",
     "load_schedule",
     "load_seats",
@@ -50,6 +53,16 @@ def load_bucket() -> ModuleType:
     return _load("dstk_bucket")
 
 
+def load_cost() -> ModuleType:
+    """Return the module that adds up what a class costs."""
+    return _load("dstk_cost")
+
+
+def load_estimate() -> ModuleType:
+    """Return the module that knows what a configuration makes, and so costs."""
+    return _load("dstk_estimate")
+
+
 def load_errors() -> ModuleType:
     """Return the module that knows what went wrong and what mends it."""
     return _load("dstk_aws_errors")
@@ -63,6 +76,11 @@ def load_known_hosts() -> ModuleType:
 def load_names() -> ModuleType:
     """Return the module that knows the zones in which names lie."""
     return _load("dstk_names")
+
+
+def load_prices() -> ModuleType:
+    """Return the module that knows the prices."""
+    return _load("dstk_prices")
 
 
 def load_roster() -> ModuleType:

@@ -10,7 +10,9 @@ from datetime import datetime
 from pathlib import Path
 
 from dstk_runner.config import Config
+from dstk_runner.costs import Cost
 from dstk_runner.errors import ConfigError, DstkError, Interrupted
+from dstk_runner.handouts.bars import estimate_for_page
 from dstk_runner.handouts.people import Person, find_people
 from dstk_runner.results import Deployment
 
@@ -28,6 +30,7 @@ class Glance:
     people: tuple[Person, ...] = ()
     as_of: datetime | None = None
     error: DstkError | None = None
+    cost: Cost | None = None
 
 
 def watch(
@@ -51,7 +54,8 @@ def watch(
             config = load()
             seen = look(config)
             _forget_log(glance)
-            glance = Glance(seen, find_people(seen, config), datetime.now().astimezone())
+            cost = estimate_for_page(config) if html else None
+            glance = Glance(seen, find_people(seen, config), datetime.now().astimezone(), cost=cost)
             _write(html, glance, seconds)
         except Interrupted:
             raise
@@ -72,7 +76,9 @@ def _write(html: Path | None, glance: Glance, seconds: float) -> None:
 
     if html and glance.deployment:
         note = glance.error.message if glance.error else ""
-        page = render_overview(glance.deployment, glance.people, as_of=glance.as_of, note=note, reload=seconds)
+        page = render_overview(
+            glance.deployment, glance.people, as_of=glance.as_of, note=note, reload=seconds, cost=glance.cost
+        )
         write_private(html, page)
 
 

@@ -52,6 +52,7 @@ def write_handouts(
     Raises:
         ConfigError: the configuration is wrong or of another deployment, or the folder cannot be written to.
     """
+    from dstk_runner.handouts.bars import estimate_for_page
     from dstk_runner.handouts.folder import write_folder
     from dstk_runner.handouts.people import find_people
 
@@ -62,7 +63,8 @@ def write_handouts(
         # the wrong region, or a bad moment: what was handed out before stays
         nothing = explain_nothing(deployment, stage="handouts")
         return replace(found, failures=found.failures or (nothing,))
-    files, failures = write_folder(Path(into), deployment, people, only_pages=bool(wanted.limit))
+    cost = estimate_for_page(wanted)
+    files, failures = write_folder(Path(into), deployment, people, only_pages=bool(wanted.limit), cost=cost)
     return replace(found, files=files, failures=(*found.failures, *failures))
 
 
@@ -77,9 +79,11 @@ def write_overview(deployment: Deployment, path: str | os.PathLike[str], *, conf
     Raises:
         ConfigError: the configuration is wrong or of another deployment, or the file cannot be written.
     """
+    from dstk_runner.handouts.bars import estimate_for_page
     from dstk_runner.handouts.files import write_private
     from dstk_runner.handouts.overview import render_overview
     from dstk_runner.handouts.people import find_people
 
     wanted = config if isinstance(config, Config) else load_config(config)
-    return write_private(Path(path), render_overview(deployment, find_people(deployment, wanted)))
+    people = find_people(deployment, wanted)
+    return write_private(Path(path), render_overview(deployment, people, cost=estimate_for_page(wanted)))

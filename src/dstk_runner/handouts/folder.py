@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from dstk_runner.costs import Cost
 from dstk_runner.errors import ConfigError, Mistake
 from dstk_runner.handouts.files import ensure_folder, write_private
 from dstk_runner.handouts.mail_merge import render_mail_merge
@@ -23,7 +24,12 @@ OVERVIEW = "class.html"
 
 
 def write_folder(
-    folder: Path, deployment: Deployment, people: tuple[Person, ...], *, only_pages: bool = False
+    folder: Path,
+    deployment: Deployment,
+    people: tuple[Person, ...],
+    *,
+    only_pages: bool = False,
+    cost: Cost | None = None,
 ) -> tuple[tuple[Path, ...], tuple[Failure, ...]]:
     """Write all handouts, and remove the pages of those who have none; return the files, and who was left out why.
 
@@ -49,7 +55,7 @@ def write_folder(
         written += [
             write_private(folder / PRINT_ALL, render(ready)),
             write_private(folder / MAIL_MERGE, render_mail_merge(ready)),
-            write_private(folder / OVERVIEW, render_overview(deployment, people)),
+            write_private(folder / OVERVIEW, render_overview(deployment, people, cost=cost)),
         ]
     if authority:
         written.append(authority)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from dstk_runner.costs import Cost
+from dstk_runner.handouts.bars import WIDTH, describe_bars
 from dstk_runner.handouts.people import Person
 from dstk_runner.handouts.rows import count_states, describe_person
 from dstk_runner.handouts.templating import render_page
@@ -22,6 +24,7 @@ def render_overview(
     as_of: datetime | None = None,
     note: str = "",
     reload: float = RELOAD,
+    cost: Cost | None = None,
 ) -> str:
     """Return the overview as one HTML document.
 
@@ -31,6 +34,7 @@ def render_overview(
         as_of: when all this was true; by default now.
         note: why it is not newer.
         reload: seconds after which the open page looks at its file again.
+        cost: what the class is estimated to cost, which is shown where it is given.
     """
     moment = (as_of or datetime.now()).astimezone()
     return render_page(
@@ -44,6 +48,9 @@ def render_overview(
         moment=moment,
         note=note,
         reload=round(reload),
+        cost=cost,
+        bars=describe_bars(cost) if cost else (),
+        width=WIDTH,
     )
 
 

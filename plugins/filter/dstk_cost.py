@@ -1,0 +1,66 @@
+"""Filters of what a class costs, for plain Ansible; the arithmetic stands in module_utils."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.util
+import sys
+from pathlib import Path
+
+_FOLDER = Path(__file__).resolve().parents[1] / "module_utils"
+
+
+def _load(name: str):
+    if name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(name, _FOLDER / f"{name}.py")
+        module = importlib.util.module_from_spec(spec)
+        # dataclasses look their own module up by name
+        sys.modules[name] = module
+        spec.loader.exec_module(module)
+    return sys.modules[name]
+
+
+_estimate = _load("dstk_estimate")
+_prices = _load("dstk_prices")
+
+
+def _open(plan: dict):
+    """Answer the prices: those that `dstk cost` was told by AWS, where they are kept, over those of the table."""
+    return _prices.load_prices(cached=_prices.read_cache(plan["state_dir"], plan["region"]))
+
+
+def dstk_cost(plan: dict, months: float = _estimate.MONTHS) -> dict:
+    """Answer totals in USD by how long hosts run, what they are without, and lines that say how they came about."""
+    try:
+        found = _estimate.estimate(plan, _open(plan), _estimate.Assumptions(months=float(months)))
+    except _estimate.UnknownTypeError as error:
+        return {"months": float(months), "totals": {}, "unknown": [f"what {error} has"]}
+    lines = [
+        f"{item.name}: {item.quantity:.1f} {item.unit}, "
+        + ("price not known" if item.usd is None else f"{item.usd:.2f} USD ({item.source}, {item.date or 'undated'})")
+        for item in next(iter(found.bills.values())).items
+    ]
+    return {
+        "months": found.months,
+        "hosts": dict(found.fleet.hosts),
+        "totals": {name: bill.total for name, bill in found.bills.items()},
+        "unknown": sorted({name for bill in found.bills.values() for name in bill.unknown}),
+        "saved": {one.words: dict(one.saved) for one in found.choices},
+        "lines": [*lines, *found.notes],
+    }
+
+
+def dstk_over_budget(plan: dict) -> str:
+    """Answer why a plan does not fit into its budget, with the last line `Fix: ...`; nothing where it does."""
+    if not float(plan["budget"]):
+        return ""
+    verdict, words, fix = _estimate.judge_budget(plan, _open(plan), datetime.datetime.now(datetime.UTC))
+    return f"{words}\nFix: {fix}" if verdict == "over" else ""
+
+
+class FilterModule:
+    """The filters, by name."""
+
+    def filters(self) -> dict:
+        """Answer the filters."""
+        return {"dstk_cost": dstk_cost, "dstk_over_budget": dstk_over_budget}
