@@ -8,6 +8,7 @@ import os
 import secrets
 import string
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 from ansible.module_utils.dstk_notebook_homes import ensure_mounted
@@ -65,8 +66,15 @@ def find_owner() -> tuple[int, int]:
     return UID + offset, GID + offset
 
 
-def ensure_student_folders(student: str, homes: Path, configuration: str, home_gb: float = 0) -> bool:
-    """Make a student's folders, home, password and key of cookies, and answer whether that changed anything."""
+def ensure_student_folders(student: str, homes: Path, texts: Mapping[str, str], home_gb: float = 0) -> bool:
+    """Make a student's folders, home, password and key of cookies, and answer whether that changed anything.
+
+    Args:
+        student: whose they are.
+        homes: the folder of the students' folders.
+        texts: what Jupyter reads, by path from the folder of its configuration.
+        home_gb: the size of the home's own file system, 0 for a plain folder.
+    """
     settings, owner = find_student_folder(student), find_owner()
     changed = ensure_folder(settings, 0, 0, 0o700)
     changed |= ensure_folder(settings / "jupyter", *owner, 0o500)
@@ -74,7 +82,12 @@ def ensure_student_folders(student: str, homes: Path, configuration: str, home_g
     changed |= ensure_mounted(homes / student, home_gb)
     # from the first moment: a folder that Docker makes for a mount belongs to root, and Jupyter cannot write to it
     changed |= ensure_folder(homes / student / "home", *owner, 0o700)
-    changed |= ensure_file(settings / "jupyter" / "jupyter_server_config.py", configuration, *owner, 0o400)
+    for name, text in texts.items():
+        path = settings / "jupyter" / name
+        # from the outermost folder inwards
+        for parent in reversed(path.relative_to(settings / "jupyter").parents[:-1]):
+            changed |= ensure_folder(settings / "jupyter" / parent, *owner, 0o500)
+        changed |= ensure_file(path, text, *owner, 0o400)
     # Jupyter would keep it in the home, where it outlives the password
     key = read(settings / "jupyter" / COOKIE_KEY) or secrets.token_urlsafe(48)
     changed |= ensure_file(settings / "jupyter" / COOKIE_KEY, key, *owner, 0o400)

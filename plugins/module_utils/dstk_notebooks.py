@@ -149,6 +149,8 @@ def find_arguments(
         *("--mount", f"type=bind,source={home},target={INNER_HOME}"),
         *("--mount", f"type=bind,source={config},target={INNER_CONFIG},readonly"),
         *("--env", f"JUPYTER_CONFIG_PATH={INNER_CONFIG}", "--env", f"DSTK_STUDENT={student}"),
+        # where JupyterLab finds what dstk adds to it
+        *("--env", f"JUPYTER_PATH={INNER_CONFIG}"),
         *("--label", f"dstk.deployment={deployment}", "--label", f"dstk.student={student}"),
         *("--label", f"dstk.seat={notebook['seat']}"),
         # the image's own check runs Python every few seconds and may look at a server that is long gone

@@ -77,6 +77,10 @@ options:
     description: The text of jupyter_server_config.py.
     type: str
     default: ""
+  files:
+    description: The texts of what stands beside it, by path from there.
+    type: dict
+    default: {}
   rotate:
     description: Whether passwords and the keys of cookies are made anew.
     type: bool
@@ -164,6 +168,7 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
     imageless = [notebook["student"] for notebook in asked if notebook["image"] not in images]
     homes, memory_mb, processors = Path(parameters["homes"]), find_memory_mb(), os.cpu_count() or 1
     students = [notebook["student"] for notebook in notebooks]
+    texts = {**parameters["files"], "jupyter_server_config.py": parameters["configuration"]}
     failures: dict[str, str] = {}
     changed = check and not all((homes / student / "home").is_dir() for student in students)
     if not check:
@@ -174,7 +179,7 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
             try:
                 if parameters["rotate"]:
                     forget_secrets(student)
-                changed |= ensure_student_folders(student, homes, parameters["configuration"], size)
+                changed |= ensure_student_folders(student, homes, texts, size)
             except HomeError as error:
                 failures[student] = f"The home of {student} could not be had: {error}"
             except OSError as error:
@@ -202,7 +207,7 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
             arguments,
             images[notebook["image"]],
             # Jupyter reads them at its start
-            parameters["configuration"],
+            *(text for path, text in sorted(texts.items()) if path.endswith(".py")),
             read(jupyter / "jupyter_server_config.json"),
             read(jupyter / COOKIE_KEY),
         )
@@ -280,6 +285,7 @@ def main() -> None:
             "deployment": {"type": "str", "required": True},
             "homes": {"type": "path", "default": "/srv/dstk"},
             "configuration": {"type": "str", "default": ""},
+            "files": {"type": "dict", "default": {}},
             "rotate": {"type": "bool", "default": False},
             "hasher": {"type": "str", "default": ""},
             "pids": {"type": "int", "default": 2048},

@@ -84,9 +84,40 @@ def render_deployment(deployment: Deployment) -> RenderableType:
         parts += [Text(f"  {student}: {path}") for student, path in deployment.pruned.items()]
     if deployment.gone:
         parts.append(render_gone(deployment.gone))
+    if deployment.idle:
+        parts += _render_idle(deployment)
     if deployment.until:
         parts.append(Text(describe_end(deployment.until)))
     return Group(*parts)
+
+
+def _render_idle(deployment: Deployment) -> Iterable[RenderableType]:
+    """Say why hosts are up and when they stop, or why they are stopped; what is alike is said once."""
+    alike: dict[str, list[str]] = {}
+    for idle in deployment.idle:
+        seated = [notebook.student for notebook in deployment.notebooks if notebook.instance_id == idle.instance_id]
+        why: dict[str, list[str]] = {}
+        for student, text in idle.why.items():
+            if idle.state == "busy" and text == "nothing runs":
+                continue  # others hold the host up
+            why.setdefault(text, []).append(student)
+        # whose host it is need not be said again where there is one notebook
+        reasons = "; ".join(
+            text if people in (["(host)"], seated) else f"{', '.join(people)}: {text}" for text, people in why.items()
+        )
+        since, stops = (moment.replace("T", " ")[:16] for moment in (idle.since, idle.stops_at))
+        words = {
+            "busy": f"up: {reasons}",
+            "idle": f"idle since {since} UTC ({reasons or 'no notebook'}); stops at {stops} UTC",
+            "ending": f"idle since {since} UTC, and about to stop, at {stops} UTC, unless somebody asks for more time",
+            "off": "up until it is stopped: idle_timeout is 0",
+            "stopped": f"stopped{f' at {since} UTC' if since else ''}: {reasons}",
+        }.get(idle.state, idle.state)
+        alike.setdefault(words, []).append(", ".join(seated) or idle.instance_id)
+    if alike:
+        yield Text("Hosts:", style="bold")
+    for words, names in alike.items():
+        yield Text(f"  {', '.join(names)}: {words}")
 
 
 def _render_tls(tls: Tls) -> Iterable[RenderableType]:

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from dstk_runner.config import Config
 from dstk_runner.recorder import SUMMARIES
-from dstk_runner.results import Deployment, Failure, Notebook, Tls
+from dstk_runner.results import Deployment, Failure, Idle, Notebook, Tls
 from dstk_runner.roll import Roll
 from dstk_runner.state import find_authorities, read_password
 
 if TYPE_CHECKING:
     from dstk_runner.playbooks import PlaybookResult
 
-__all__ = ["find_missing", "find_troubles", "read_deployment", "read_failures", "read_tls"]
+__all__ = ["find_missing", "find_troubles", "read_deployment", "read_failures", "read_idle", "read_tls"]
 
 _FIELDS = frozenset(item.name for item in fields(Notebook)) - {"password"}
 
@@ -51,8 +51,22 @@ def read_deployment(config: Config, result: PlaybookResult, roll: Roll, log: Pat
         tls=read_tls(config, result.stats.get("dstk_tls", {})),
         names_by_hand=dict(sorted(result.stats.get("dstk_names", {}).get("by_hand", {}).items())),
         until=roll.until,
+        idle=read_idle(result.stats.get("dstk_idle", {})),
         changed=len(result.changes),
         log=log,
+    )
+
+
+def read_idle(told: Mapping[str, Mapping[str, Any]]) -> tuple[Idle, ...]:
+    """Return why each host is up, or was stopped, by what it told or EC2 did."""
+    rows = ((host, told[host]) for host in sorted(told))
+    return tuple(
+        Idle(
+            instance_id=host,
+            **{key: str(row.get(key) or "") for key in ("state", "since", "stops_at")},
+            why={str(student): str(text) for student, text in (row.get("why") or {}).items()},
+        )
+        for host, row in rows
     )
 
 

@@ -12,6 +12,7 @@ __all__ = [
     "Check",
     "Deployment",
     "Failure",
+    "Idle",
     "Logs",
     "Notebook",
     "Plan",
@@ -118,6 +119,26 @@ class Tls:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Idle:
+    """Why a host is up, or was stopped. `state` is busy, idle, ending, off or stopped.
+
+    `since` is when the last work ended, or the host was stopped; `stops_at` is when it shuts itself down, unless
+    somebody works before. Both are in ISO 8601, UTC, or empty. `why` has a text for each student, and for the host
+    as `(host)`.
+    """
+
+    instance_id: str
+    state: str
+    since: str = ""
+    stops_at: str = ""
+    why: Mapping[str, str] = field(default_factory=dict)
+
+    def to_json(self) -> Json:
+        """Return all fields."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
 class Deployment:
     """What `deploy` and `status` found in the end: `deployment["student01"]` is a notebook, and a loop goes over all.
 
@@ -126,7 +147,8 @@ class Deployment:
     the seat, which outlives a roster that was sorted anew. `tls` is None where no host told of it.
     `names_by_hand` are names of notebooks and the address of each that are to be made where the domain is kept, for
     its zone is not in the account. `until` is when AWS stops the hosts for good (ISO 8601, UTC), empty where no
-    host tells of it. `changed` counts the tasks that changed something.
+    host tells of it. `idle` says of each host why it is up, or was stopped. `changed` counts the tasks that changed
+    something.
     """
 
     deployment: str
@@ -139,6 +161,7 @@ class Deployment:
     tls: Tls | None = None
     names_by_hand: Mapping[str, str] = field(default_factory=dict)
     until: str = ""
+    idle: tuple[Idle, ...] = ()
     changed: int = 0
     log: Path | None = None
 
@@ -169,6 +192,7 @@ class Deployment:
             "tls": self.tls.to_json() if self.tls else None,
             "names_by_hand": [{"name": name, "address": address} for name, address in self.names_by_hand.items()],
             "until": self.until,
+            "idle": [idle.to_json() for idle in self.idle],
         }
 
 

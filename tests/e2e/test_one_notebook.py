@@ -14,6 +14,7 @@ import pytest
 from support import browser
 from support.classroom import log_in, visit
 from support.environment import BIN, ROOT
+from support.idling import TIMEOUT, WARNING, Idling, wait_for_stop, watch_it_stop
 from support.solo import OPTIONS, Solo
 from support.user import Api, User
 
@@ -179,6 +180,34 @@ def test_what_was_in_the_notebook_is_there_after_a_start(restarted: dict[str, An
     assert [row["stdout"] for row in json.loads(done.stdout)["answers"]] == ["mine\n"]
 
 
+@pytest.fixture(scope="module")
+def ended(restarted: dict[str, Any], user: User, api: Api) -> Iterator[Idling]:
+    """The notebook with two kernels, one busy and one idle, on a host that stops within half a minute."""
+    with watch_it_stop(User(ROOT, user.environment | api.environment), user, restarted) as idling:
+        yield idling
+
+
+def test_a_busy_kernel_keeps_the_host_up_and_status_says_so(ended: Idling) -> None:
+    assert ended.busy["state"] == "busy"
+    assert "a kernel is busy" in ended.busy["why"]["ada"]
+
+
+def test_an_idle_kernel_is_culled_and_a_busy_one_is_not(ended: Idling) -> None:
+    assert (len(ended.kernels), len(ended.left)) == (2, 1)
+
+
+def test_who_is_logged_in_sees_the_end_coming_and_more_time_puts_it_off(ended: Idling) -> None:
+    assert "this machine stops" in ended.notice
+    assert ended.put_off > TIMEOUT - WARNING - 1
+
+
+def test_a_host_that_shut_itself_down_is_stopped_and_status_says_so(ended: Idling, user: User, api: Api) -> None:
+    wait_for_stop(api, "solo")
+    seen = user.document("status", *OPTIONS)
+    assert [row["state"] for row in seen["notebooks"]] == ["stopped"]
+    assert "shut itself down" in seen["idle"][0]["why"]["(host)"]
+
+
 def test_destroy_leaves_nothing_but_what_is_somebody_elses_and_says_so(
     user: User, api: Api, deployed: dict[str, Any], key_of_another: str
 ) -> None:
@@ -206,4 +235,4 @@ def newest_log(user: User, command: str) -> Path:
 def still(document: dict[str, Any]) -> dict[str, Any]:
     """A document without what is another from moment to moment."""
     books = [{key: value for key, value in book.items() if key not in USE} for book in document["notebooks"]]
-    return {**document, "notebooks": books}
+    return {**document, "notebooks": books, "idle": []}

@@ -110,15 +110,20 @@ def open_launcher(page: Page) -> None:
     raise AssertionError(f"no launcher at {page.url}: {page.locator('body').inner_text()[:2000]}")
 
 
-def run_plot(page: Page) -> tuple[int, int]:
-    """Run a cell that plots in a new Python notebook of JupyterLab; say the size of the picture in pixels."""
+def run_code(page: Page, code: str) -> None:
+    """Run a cell in a new Python notebook of JupyterLab."""
     open_launcher(page)
     page.locator(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
     cell = page.locator(".jp-NotebookPanel .jp-CodeCell .cm-content").first
     cell.click()
-    page.keyboard.insert_text(PLOT)
-    expect(cell).to_have_text(PLOT)
+    page.keyboard.insert_text(code)
+    expect(cell).to_have_text(code)
     run_cell(page, cell)
+
+
+def run_plot(page: Page) -> tuple[int, int]:
+    """Run a cell that plots in a new Python notebook of JupyterLab; say the size of the picture in pixels."""
+    run_code(page, PLOT)
     picture = page.locator(".jp-OutputArea-output img").first
     picture.wait_for(timeout=120_000)
     box = picture.bounding_box()

@@ -98,6 +98,7 @@ def test_the_document_has_the_keys_of_the_design_in_their_order(world: World, ho
         "tls",
         "names_by_hand",
         "until",
+        "idle",
     ]
     assert list(document["notebooks"][0]) == [
         *("student", "url", "password", "instance_id", "address", "state", "container"),
