@@ -2,6 +2,8 @@
 PYTHON ?= python3
 DEPLOYMENT ?= demo
 export PYTHON
+# where it is set, each start of Ansible compiles all of it anew: twice the time
+unexport PYTHONDONTWRITEBYTECODE
 BIN := .venv/bin
 .PHONY: help demo demo-down check lint unit test bench clean
 
