@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible.module_utils.dstk_notebook_upgrade import find_pins
 from ansible.module_utils.dstk_notebook_usage import find_home_usage, find_memory
 from ansible.module_utils.dstk_notebooks import find_containers, find_images, find_name, run
 
@@ -64,6 +65,10 @@ docker:
   returned: always
 images:
   description: The ids of those images that are there, by name.
+  type: dict
+  returned: always
+pins:
+  description: Which images notebooks keep instead of one that is asked for, by student.
   type: dict
   returned: always
 disk_free:
@@ -161,6 +166,7 @@ def find_all(parameters: Mapping[str, Any]) -> dict[str, Any]:
         "said": "",
         "images": {},
         "engine_free": 0,
+        "pins": find_pins(students),
         "disk_free": find_free(Path(parameters["homes"])),
     }
     containers: dict[str, dict[str, Any]] = {}

@@ -20,6 +20,14 @@ from ansible.module_utils.dstk_notebook_folders import (
     read,
 )
 from ansible.module_utils.dstk_notebook_homes import HomeError, ensure_unmounted
+from ansible.module_utils.dstk_notebook_upgrade import (
+    apply_pins,
+    bring_back_unsettled,
+    find_aside,
+    find_pins,
+    set_aside,
+    settle,
+)
 from ansible.module_utils.dstk_notebooks import (
     SETTINGS,
     find_arguments,
@@ -49,9 +57,10 @@ description:
     they are in no result.
 options:
   state:
-    description: Whether they run or are gone.
+    description:
+      - Whether they run or are gone. C(settled) ends an upgrade, and brings the old containers of O(failed) back.
     type: str
-    choices: [present, absent]
+    choices: [present, absent, settled]
     default: present
   notebooks:
     description:
@@ -59,6 +68,17 @@ options:
         a plain folder) and sudo (whether its user may become root). 0 is no limit of memory but what the host needs.
     type: list
     elements: dict
+    default: []
+  upgrade:
+    description:
+      - Whether a container that is replaced is kept beside the new one, until O(state=settled). What an earlier upgrade
+        remembered counts for nothing then.
+    type: bool
+    default: false
+  failed:
+    description: Whose new container did not get healthy, where O(state) is C(settled).
+    type: list
+    elements: str
     default: []
   students:
     description: Whose notebooks are gone, where O(state) is C(absent).
@@ -116,7 +136,7 @@ EXAMPLES = """
 
 RETURN = """
 actions:
-  description: What was done, by student, which is unchanged, created, replaced, started or removed.
+  description: What was done, by student, which is unchanged, created, replaced, started, removed or back.
   type: dict
   returned: always
 failures:
@@ -127,6 +147,10 @@ imageless:
   description: Students whose image is not on the host; nothing was done for them.
   type: list
   returned: always
+pins:
+  description: Which images notebooks keep instead of one that is asked for, by student.
+  type: dict
+  returned: when O(state) is C(present) or C(settled)
 docker:
   description: Whether the host has Docker, which it need not have yet in check mode.
   type: bool
@@ -146,12 +170,15 @@ def find_action(container: Mapping[str, Any] | None, definition: str) -> str:
     return "unchanged" if container["State"]["Status"] in ("running", "restarting") else "started"
 
 
-def ensure_container(action: str, name: str, arguments: list[str], image: str) -> str:
-    """Do what the container needs, and answer what Docker said where it failed."""
+def ensure_container(action: str, student: str, arguments: list[str], image: str, *, aside: bool) -> str:
+    """Do what the container needs, and answer what Docker said where it failed; one that is replaced may stand by."""
+    name = find_name(student)
     if action == "started":
         code, _, errors = run("docker", "start", name)
         return errors if code else ""
-    if action == "replaced":
+    if action == "replaced" and aside:
+        set_aside(student)
+    elif action == "replaced":
         run("docker", "stop", "--time", "10", name)
         run("docker", "rm", "--force", name)
     code, _, errors = run("docker", "run", "--detach", *arguments, image)
@@ -162,6 +189,11 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
     """Serve the notebooks, and answer the module's result."""
     asked = [dict(notebook) for notebook in parameters["notebooks"]]
     docker = bool(shutil.which("docker"))
+    pins = find_pins(notebook["student"] for notebook in asked)
+    if docker and not check:
+        bring_back_unsettled(notebook["student"] for notebook in asked)
+    if docker and not parameters["upgrade"]:
+        apply_pins(asked, pins)
     # in check mode on a fresh machine there is no engine to ask, and no image to run
     images = {} if check and not docker else find_images(notebook["image"] for notebook in asked)
     notebooks = [notebook for notebook in asked if notebook["image"] in images]
@@ -219,7 +251,7 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
 
     def serve(item: tuple[str, dict[str, Any], list[str]]) -> None:
         action, notebook, arguments = item
-        said = ensure_container(action, find_name(notebook["student"]), arguments, notebook["image"])
+        said = ensure_container(action, notebook["student"], arguments, notebook["image"], aside=parameters["upgrade"])
         if said:
             failures[notebook["student"]] = find_run_message(said, int(notebook["port"]))
 
@@ -231,12 +263,30 @@ def ensure_present(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
         "changed": changed or bool(todo) or (check and bool(imageless)),
         "imageless": imageless,
         "docker": docker,
+        "pins": pins,
         "actions": {notebook["student"]: action for action, notebook, _ in work},
         "failures": failures,
         "diff": [entry for entry in diff if entry],
         "passwords": {}
         if check
         else {student: read(find_student_folder(student) / "password") for student in students},
+    }
+
+
+def ensure_settled(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]:
+    """End an upgrade, and answer the module's result."""
+    if check:
+        return {"changed": False, "actions": {}, "failures": {}, "pins": {}}
+    back, troubles = settle(parameters["notebooks"], parameters["failed"])
+    return {
+        "changed": bool(back),
+        "actions": dict.fromkeys(back, "back"),
+        "images": back,
+        "failures": {
+            student: f"The old container stays stopped: {said}\nFix: docker start {find_aside(student)} on the host."
+            for student, said in troubles.items()
+        },
+        "pins": find_pins(notebook["student"] for notebook in parameters["notebooks"]),
     }
 
 
@@ -253,6 +303,7 @@ def ensure_absent(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]:
         actions[student] = "removed" if left or find_name(student) in there else "unchanged"
         if check:
             continue
+        run("docker", "rm", "--force", find_aside(student))
         is_there = find_name(student) in there
         code, _, errors = run("docker", "rm", "--force", find_name(student)) if is_there else (0, "", "")
         if code:
@@ -272,6 +323,7 @@ def ensure_absent(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]:
 STATES: dict[str, Callable[[Mapping[str, Any], bool], dict[str, Any]]] = {
     "present": ensure_present,
     "absent": ensure_absent,
+    "settled": ensure_settled,
 }
 
 
@@ -287,6 +339,8 @@ def main() -> None:
             "configuration": {"type": "str", "default": ""},
             "files": {"type": "dict", "default": {}},
             "rotate": {"type": "bool", "default": False},
+            "upgrade": {"type": "bool", "default": False},
+            "failed": {"type": "list", "elements": "str", "default": []},
             "hasher": {"type": "str", "default": ""},
             "pids": {"type": "int", "default": 2048},
             "start_timeout": {"type": "int", "default": 300},

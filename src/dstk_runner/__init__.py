@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dstk_runner._version import __version__
 from dstk_runner.api import deploy, destroy, doctor, plan, rotate, start, status, stop
+from dstk_runner.changes import resize, upgrade
 from dstk_runner.classroom import collect, pull, run, send, takehome
 from dstk_runner.classwork import Classwork
 from dstk_runner.config import Config, load_config
@@ -52,6 +53,7 @@ __all__ = [
     "load_config",
     "plan",
     "pull",
+    "resize",
     "rotate",
     "run",
     "send",
@@ -59,6 +61,7 @@ __all__ = [
     "status",
     "stop",
     "takehome",
+    "upgrade",
     "write_handouts",
     "write_overview",
 ]

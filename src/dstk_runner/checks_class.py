@@ -13,7 +13,7 @@ from dstk_runner.needs import AWAKE, Kind, Need, find_need
 from dstk_runner.resources import TAG
 from dstk_runner.results import Check
 
-__all__ = ["check_class"]
+__all__ = ["check_class", "find_instances", "find_kinds", "find_zones"]
 
 SUBNET_BITS = 4
 _TAKEN_ADDRESSES = 5
@@ -25,27 +25,29 @@ def check_class(client: Any, quotas: Any, config: Config) -> list[Check]:
     own = [member["instance_type"] for member in config.members]
     first = [config.instance_type] if not all(own) else []
     wanted = list(dict.fromkeys([*first, *filter(None, own), *config.instance_types]))
-    zones = _find_zones(client, wanted)
+    zones = find_zones(client, wanted)
     missing = [name for name in wanted if not zones[name]]
     if missing:
         fix = f"choose another, such as t3.medium: {_describe_offers(config)}"
         message = f"{config.region} offers no {' and no '.join(missing)}"
         return [Check(name="instance_type", status="fail", message=message, fix=fix, request=True)]
-    instances = _find_instances(client)
+    instances = find_instances(client)
     mine = [item for item in instances if {"Key": TAG, "Value": config.deployment} in item.get("Tags", ())]
-    kinds = _find_kinds(client, [*wanted, *(item["InstanceType"] for item in mine)], zones)
+    kinds = find_kinds(client, [*wanted, *(item["InstanceType"] for item in mine)], zones)
     need = find_need(config, kinds, mine)
     used = [kinds[name] for name in wanted]
     checks = [Check(name="instance_type", status="ok", message="; ".join(f"{k} in {', '.join(k.zones)}" for k in used))]
     checks += check_memory(config, used, need)
     checks += check_credits(config, used, need)
     checks += _describe_class(config, need)
+    checks += _describe_types(config, wanted, mine)
     checks += _check_network(config, kinds, need)
     checks.append(_check_addresses(client, quotas, config, need, mine))
     return [*checks, *_check_vcpus(quotas, config, kinds, instances, need)]
 
 
-def _find_zones(client: Any, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+def find_zones(client: Any, names: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the zones that offer each type."""
     offers = []
     for part in (names[start : start + 100] for start in range(0, len(names), 100)):
         pages = client.get_paginator("describe_instance_type_offerings").paginate(
@@ -57,7 +59,8 @@ def _find_zones(client: Any, names: Sequence[str]) -> dict[str, tuple[str, ...]]
     }
 
 
-def _find_instances(client: Any) -> list[Mapping[str, Any]]:
+def find_instances(client: Any) -> list[Mapping[str, Any]]:
+    """Return all instances of the account in the region that have not ended."""
     states = [*AWAKE, "stopping", "stopped"]
     pages = client.get_paginator("describe_instances").paginate(
         Filters=[{"Name": "instance-state-name", "Values": states}]
@@ -65,7 +68,8 @@ def _find_instances(client: Any) -> list[Mapping[str, Any]]:
     return [item for page in pages for reservation in page["Reservations"] for item in reservation["Instances"]]
 
 
-def _find_kinds(client: Any, names: Sequence[str], zones: Mapping[str, tuple[str, ...]]) -> dict[str, Kind]:
+def find_kinds(client: Any, names: Sequence[str], zones: Mapping[str, tuple[str, ...]]) -> dict[str, Kind]:
+    """Return what the types have, by name."""
     unique = list(dict.fromkeys(names))
     facts = []
     for part in (unique[start : start + 100] for start in range(0, len(unique), 100)):
@@ -99,6 +103,16 @@ def _describe_class(config: Config, need: Need) -> list[Check]:
         fix = "add them again, or let `dstk up --prune` archive their work and remove them"
         checks.append(Check(name="gone", status="warn", message=message, fix=fix))
     return checks
+
+
+def _describe_types(config: Config, wanted: Sequence[str], mine: Sequence[Mapping[str, Any]]) -> list[Check]:
+    """Say which hosts keep a type that the request does not name, as after `dstk resize`."""
+    others = sorted({item["InstanceType"] for item in mine} - set(wanted))
+    if not others:
+        return []
+    message = f"hosts that are {' and '.join(others)} stay so, and new ones would be {config.instance_type}"
+    fix = f"instance_type: {others[0]}, if that is the one to have, or `dstk resize --type {config.instance_type}`"
+    return [Check(name="type", status="warn", message=message, fix=fix)]
 
 
 def _describe_hosts(count: int, name: str, seats: int) -> str:

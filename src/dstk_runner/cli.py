@@ -15,6 +15,7 @@ import typer
 from dstk_runner import api, display
 from dstk_runner._version import __version__
 from dstk_runner.cli_account import account_app
+from dstk_runner.cli_changes import changes_app
 from dstk_runner.cli_classroom import classroom_app
 from dstk_runner.cli_cost import cost_app
 from dstk_runner.cli_deployment import deployment_app
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(deployment_app)
 app.add_typer(cost_app)
+app.add_typer(changes_app)
 app.add_typer(classroom_app)
 app.add_typer(handouts_app)
 app.add_typer(host_app)

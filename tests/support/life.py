@@ -14,7 +14,7 @@ ANYWHERE = "0.0.0.0/0"
 
 
 def live(place: Place, environment: dict[str, str], file: Path) -> None:
-    """Check, plan, provision, mend, look, extend, prune, destroy.
+    """Check, plan, provision, mend, look, extend, resize, prune, destroy.
 
     Args:
         place: the sandbox; its client disturbs what then has to be mended.
@@ -28,6 +28,7 @@ def live(place: Place, environment: dict[str, str], file: Path) -> None:
     life.provision()
     life.look()
     life.extend()
+    life.resize()
     life.prune()
     life.destroy()
 
@@ -107,6 +108,12 @@ class Life:
 
     def extend(self) -> None:
         assert self._dstk("extend", "--by", "7d", "--yes")["until"]
+
+    def resize(self) -> None:
+        """Give the host another type, as resize.yml does where the hosts answer."""
+        given = {"deployment": DEPLOYMENT, "region": REGION, "state": "resized", "instance_type": "m7i.xlarge"}
+        self._run("ansible", "localhost", "-m", "dstk_hosts", "-a", json.dumps(given))
+        assert [host["InstanceType"] for host in self.place.instances()] == ["m7i.xlarge"]
 
     def prune(self) -> None:
         """Free a seat of a host that others sit on, and its name, as prune.yml does where the hosts answer."""

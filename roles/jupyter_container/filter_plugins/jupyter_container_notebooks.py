@@ -51,20 +51,28 @@ def find_mistakes(notebooks: Iterable[Mapping[str, Any]], deployment: str, homes
     return ""
 
 
-def find_plan(notebooks: Iterable[Mapping[str, Any]], packages: Mapping[str, Any], course_repo: str) -> Notebooks:
+def find_plan(
+    notebooks: Iterable[Mapping[str, Any]], packages: Mapping[str, Any], course_repo: str, image: str = ""
+) -> Notebooks:
     """Answer the notebooks with the image that each runs: the one asked for, or one made of it with more packages.
 
     Args:
         notebooks: what is asked for.
         packages: with ``pip`` and ``apt``, lists.
         course_repo: where a course comes from; nbgitpuller fetches it.
+        image: what an upgrade wants for all of them; empty where each gets what is asked for.
 
     Returns:
-        The notebooks with ``base``, the image asked for, and ``image``, the one to run.
+        The notebooks with ``asked``, the image asked for, ``base``, the one wanted now, and ``image``, the one to run.
     """
     wanted = find_packages(packages, course_repo)
     return [
-        {**notebook, "base": notebook["image"], "image": find_image(str(notebook["image"]), wanted)}
+        {
+            **notebook,
+            "asked": notebook["image"],
+            "base": image or notebook["image"],
+            "image": find_image(image or str(notebook["image"]), wanted),
+        }
         for notebook in notebooks
     ]
 
@@ -222,7 +230,7 @@ def find_published(
         notebooks: as `find_plan` answers them, or as they were asked for.
         known: what is the same for all on a host: instance_id, address, passwords, folder and opened of the course.
         states: by student.
-        info: what dstk_notebook_info answered; empty where the host was not asked.
+        info: what dstk_notebook_info answered, of a run its pins alone; empty where the host was not asked.
     """
     urls = find_urls(notebooks, known["address"])
     told = {}
@@ -238,12 +246,55 @@ def find_published(
             "address": known["address"],
             "state": states[student],
             "container": f"dstk-{student}",
-            "image": notebook.get("base", notebook["image"]),
+            "image": find_shown(notebook, info.get("pins", {})),
             **{key: usage.get(key, nothing) for key, nothing in _UNKNOWN.items()},
             # of the home, where that is a file system of its own, else of the host
             "disk_free": info.get("disk_free") if usage.get("disk_free") is None else usage["disk_free"],
         }
     return told
+
+
+def find_shown(notebook: Mapping[str, Any], pins: Mapping[str, Mapping[str, str]]) -> str:
+    """Answer the name of the image that a notebook runs: what an upgrade left counts while the same is asked for."""
+    pin = pins.get(notebook["student"], {})
+    if pin.get("instead_of") == notebook.get("asked", notebook["image"]):
+        return pin["base"]
+    return str(notebook.get("base", notebook["image"]))
+
+
+def find_keepers(pins: Mapping[str, Mapping[str, str]], notebooks: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Answer a line for each notebook that keeps an image, though the configuration asks for another."""
+    lines = []
+    for notebook in notebooks:
+        pin = pins.get(notebook["student"], {})
+        if pin.get("instead_of") == notebook.get("asked", notebook["image"]):
+            reason = f", for {pin['refused']} did not get healthy: upgrade again" if pin.get("refused") else ""
+            lines.append(f"{notebook['student']} keeps {pin['base']}{reason or ': write it as notebook_image'}")
+    return lines
+
+
+def find_rolled_back(
+    failures: Mapping[str, Mapping[str, str]], back: Mapping[str, str], notebooks: Iterable[Mapping[str, Any]]
+) -> dict[str, dict[str, str]]:
+    """Answer the failures of an upgrade: what became of those whose old container is back.
+
+    Args:
+        failures: by student.
+        back: the old images, by student.
+        notebooks: with the new ones.
+    """
+    wanted = {notebook["student"]: notebook["base"] for notebook in notebooks}
+    return {
+        student: {
+            **failure,
+            "message": f"{wanted[student]} did not get healthy, and the notebook is back on {back[student]}: "
+            f"{failure['message']}",
+            "fix": "take another image (`dstk upgrade --image`), or try this one again; until then `dstk up` leaves it",
+        }
+        if student in back
+        else dict(failure)
+        for student, failure in failures.items()
+    }
 
 
 class FilterModule:
@@ -255,11 +306,13 @@ class FilterModule:
             "jupyter_container_all_of": find_all_of,
             "jupyter_container_course_folder": find_course_folder,
             "jupyter_container_failures": find_failures,
+            "jupyter_container_keepers": find_keepers,
             "jupyter_container_logs": find_logs,
             "jupyter_container_mistakes": find_mistakes,
             "jupyter_container_packages": find_packages,
             "jupyter_container_plan": find_plan,
             "jupyter_container_published": find_published,
+            "jupyter_container_rolled_back": find_rolled_back,
             "jupyter_container_silences": find_silences,
             "jupyter_container_states": find_states,
             "jupyter_container_urls": find_urls,
