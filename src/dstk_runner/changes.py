@@ -70,6 +70,7 @@ def upgrade(
     config: Request = None,
     *,
     image: str = "",
+    wait: int = 300,
     limit: Iterable[str] = (),
     on_event: OnEvent | None = None,
     **overrides: Any,
@@ -82,6 +83,7 @@ def upgrade(
     Args:
         config: a path, a mapping, a Config, or None for ./dstk.yml, where that exists.
         image: what they get; empty is the `notebook_image` of the configuration.
+        wait: seconds within which it has to answer, or the old one comes back.
         limit: logins; only these students' notebooks are changed. Empty means all.
         on_event: called for every step, in the caller's thread.
         **overrides: keys of the configuration.
@@ -102,7 +104,7 @@ def upgrade(
             nothing = explain_nothing(wanted, stage="upgrade")
             return Deployment(deployment=wanted.deployment, region=wanted.region, failures=(nothing,))
         log = new_log(wanted, "upgrade")
-        result = run_for("upgrade", wanted, on_event, log, run_id=run, extra={"dstk_image": image})
+        result = run_for("upgrade", wanted, on_event, log, run_id=run, extra={"dstk_image": image, "dstk_wait": wait})
         return read_deployment(wanted, result, roll, log)
 
 

@@ -44,6 +44,7 @@ def resize(
 def upgrade(
     request: Request,
     image: Annotated[str, typer.Option("--image", help="Instead of the configuration's notebook_image.")] = "",
+    wait: Annotated[int, typer.Option("--wait", min=1, help="Seconds until the new one has to answer.")] = 300,
     limit: Limit = None,
     yes: Yes = False,
 ) -> None:
@@ -52,7 +53,7 @@ def upgrade(
     if not yes:
         confirm("Restart the notebooks, and end all that runs in them?")
     with follow(open_errors(), config, "upgrade") as progress:
-        result = changes.upgrade(config, image=image, on_event=progress)
+        result = changes.upgrade(config, image=image, wait=wait, on_event=progress)
     if image and result.ok and image != config.notebook_image:
         tell(f"They keep it. New notebooks would have another: write `notebook_image: {image}` in dstk.yml.")
     finish(request, result, display.render_deployment(result))
