@@ -169,3 +169,28 @@ def test_a_jupyter_that_is_silent_shows_its_log(jupyter_container: Filters) -> N
     silent = {"ada": {"answers": False, "log": ["MemoryError"]}}
     said = jupyter_container["jupyter_container_silences"](silent, "i-1", URLS, 300, {})
     assert "MemoryError" in said["ada"]
+
+
+def test_a_notebook_that_keeps_an_image_is_shown_with_it_and_says_why(jupyter_container: Filters) -> None:
+    pin = {"instead_of": "img:2", "image": "img:1", "base": "img:1", "refused": "img:2"}
+    known = {"instance_id": "i-1", "address": "192.0.2.1", "passwords": "/p", "folder": "", "opened": ""}
+
+    def show(image: str) -> object:
+        notebook = {"student": "ada", "seat": 1, "image": image}
+        told: Any = jupyter_container["jupyter_container_published"](
+            [notebook], known, {"ada": "ready"}, {"pins": {"ada": pin}}
+        )
+        return told["ada"]["image"]
+
+    assert [show("img:2"), show("img:3")] == ["img:1", "img:3"]
+    [line] = jupyter_container["jupyter_container_keepers"]({"ada": pin}, [{"student": "ada", "image": "img:2"}])  # type: ignore[misc]
+    assert "img:2 did not get healthy" in line
+
+
+def test_who_is_back_on_the_old_image_is_told_of_both(jupyter_container: Filters) -> None:
+    failure = {"student": "ada", "message": "it is silent", "fix": ""}
+    told: Any = jupyter_container["jupyter_container_rolled_back"](
+        {"ada": failure, "ben": failure}, {"ada": "img:1"}, [{"student": "ada", "base": "img:2"}]
+    )
+    assert told["ada"]["message"].startswith("img:2 did not get healthy, and the notebook is back on img:1")
+    assert told["ben"] == failure
