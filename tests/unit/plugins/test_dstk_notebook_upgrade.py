@@ -16,11 +16,11 @@ ROW = {"student": "ada", "asked": "img:1", "base": "img:2", "image": "img:2"}
 class Engine:
     """Docker as far as an upgrade goes: containers by name, with the images that they run."""
 
-    def __init__(self, **containers: str) -> None:
-        self.containers = dict(containers)
+    def __init__(self, containers: dict[str, str]) -> None:
+        self.containers = containers
 
     def run(self, *words: str, **_: Any) -> tuple[int, str, str]:
-        _, verb, *rest = words
+        verb, rest = words[1], words[2:]
         if verb == "rename":
             self.containers[rest[1]] = self.containers.pop(rest[0])
         elif verb == "rm":
@@ -44,7 +44,7 @@ def upgrade(load: Load, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Modu
 @pytest.fixture
 def engine(upgrade: ModuleType, monkeypatch: pytest.MonkeyPatch) -> Engine:
     """The old container stands by, the new one runs."""
-    found = Engine(**{"dstk-ada": "img:2", "dstk-ada.before": "img:1"})
+    found = Engine({"dstk-ada": "img:2", "dstk-ada.before": "img:1"})
     monkeypatch.setattr(upgrade, "run", found.run)
     monkeypatch.setattr(upgrade, "find_containers", found.find)
     return found

@@ -183,7 +183,7 @@ def test_a_notebook_that_keeps_an_image_is_shown_with_it_and_says_why(jupyter_co
         return told["ada"]["image"]
 
     assert [show("img:2"), show("img:3")] == ["img:1", "img:3"]
-    [line] = jupyter_container["jupyter_container_keepers"]({"ada": pin}, [{"student": "ada", "image": "img:2"}])  # type: ignore[misc]
+    [line] = jupyter_container["jupyter_container_keepers"]({"ada": pin}, [{"student": "ada", "image": "img:2"}])
     assert "img:2 did not get healthy" in line
 
 
