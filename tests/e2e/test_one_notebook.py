@@ -21,6 +21,9 @@ from support.user import Api, User
 #: What tells of a notebook's use, and is another from moment to moment.
 USE = ("last_activity", "memory_used", "memory_limit", "disk_used", "disk_free")
 
+BROKEN = "quay.io/jupyter/datascience-notebook:broken"
+ASKING = (*OPTIONS, "--notebook-image", BROKEN)
+
 
 @pytest.fixture(scope="module")
 def deployed(solo: Solo) -> dict[str, Any]:
@@ -151,11 +154,10 @@ def stopped(user: User, deployed: dict[str, Any]) -> dict[str, Any]:
 
 @pytest.fixture(scope="module")
 def restarted(user: User, api: Api, stopped: dict[str, Any]) -> dict[str, Any]:
-    """What is there after an engineer has started it with plain Ansible; the README has `dstk start`."""
+    """What is there after an engineer has started it as another type, with plain Ansible."""
     engineer = User(ROOT, user.environment | api.environment)
-    engineer.shell(
-        *(str(BIN / "ansible-playbook"), "playbooks/start.yml", "-e", "dstk_deployment=solo", "-e", "dstk_config=")
-    )
+    wanted = ("-e", "dstk_deployment=solo", "-e", "dstk_config=", "-e", "dstk_type=t3.medium")
+    engineer.shell(str(BIN / "ansible-playbook"), "playbooks/resize.yml", *wanted)
     return user.document("status", *OPTIONS)
 
 
@@ -178,6 +180,40 @@ def test_after_a_start_the_old_password_opens_the_new_link(restarted: dict[str, 
 def test_what_was_in_the_notebook_is_there_after_a_start(restarted: dict[str, Any], user: User) -> None:
     done = user.dstk("run", *OPTIONS, "--json", "--", "cat proof")
     assert [row["stdout"] for row in json.loads(done.stdout)["answers"]] == ["mine\n"]
+
+
+def test_a_type_stays_and_what_cannot_be_is_a_wrong_request(restarted: dict[str, Any], user: User, api: Api) -> None:
+    assert restarted["ok"]
+    refusal = user.dstk("resize", "--type", "t4g.medium", "--yes", *OPTIONS, check=False)
+    [instance] = api.tagged("solo")["instance"]
+    assert (refusal.returncode, "machine of x86_64" in refusal.stderr) == (2, True), refusal.stderr
+    assert (instance["InstanceType"], instance["State"]["Name"]) == ("t3.medium", "running")
+
+
+@pytest.fixture(scope="module")
+def refused(user: User, restarted: dict[str, Any]) -> dict[str, Any]:
+    """The document of `dstk upgrade` to an image of which JupyterLab never comes."""
+    [notebook] = restarted["notebooks"]
+    recipe = f'FROM {notebook["image"]}\\nENTRYPOINT []\\nCMD ["sleep", "infinity"]\\n'
+    user.dstk("ssh", *OPTIONS, "--", f"printf '{recipe}' | docker build --quiet --tag {BROKEN} -")
+    done = user.dstk("upgrade", "--wait", "15", "--yes", *ASKING, "--json", check=False)
+    assert done.returncode == 1, done.stderr
+    document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def test_an_image_that_never_gets_healthy_gives_way_to_the_old_one(
+    refused: dict[str, Any], restarted: dict[str, Any], user: User
+) -> None:
+    [before], [after], [failure] = restarted["notebooks"], refused["notebooks"], refused["failures"]
+    assert [after[key] for key in ("state", "image", "url")] == [before[key] for key in ("state", "image", "url")]
+    assert (failure["student"], BROKEN in failure["message"]) == ("ada", True)
+    assert user.dstk("ssh", *OPTIONS, "--", "docker ps -a --format '{{.Names}}'").stdout.split() == ["dstk-ada"]
+
+
+def test_the_next_up_does_not_try_it_again(refused: dict[str, Any], user: User) -> None:
+    again = user.document("up", "--yes", *ASKING)
+    assert [(row["state"], row["image"]) for row in again["notebooks"]] == [("ready", refused["notebooks"][0]["image"])]
 
 
 @pytest.fixture(scope="module")
