@@ -274,7 +274,10 @@ def find_keepers(pins: Mapping[str, Mapping[str, str]], notebooks: Iterable[Mapp
 
 
 def find_rolled_back(
-    failures: Mapping[str, Mapping[str, str]], back: Mapping[str, str], notebooks: Iterable[Mapping[str, Any]]
+    failures: Mapping[str, Mapping[str, str]],
+    back: Mapping[str, str],
+    notebooks: Iterable[Mapping[str, Any]],
+    troubles: Mapping[str, str],
 ) -> dict[str, dict[str, str]]:
     """Answer the failures of an upgrade: what became of those whose old container is back.
 
@@ -282,7 +285,9 @@ def find_rolled_back(
         failures: by student.
         back: the old images, by student.
         notebooks: with the new ones.
+        troubles: why the old container of some is not back, with what mends it.
     """
+    failures = {**failures, **{student: _complain(failures[student], said) for student, said in troubles.items()}}
     wanted = {notebook["student"]: notebook["base"] for notebook in notebooks}
     return {
         student: {
@@ -295,6 +300,11 @@ def find_rolled_back(
         else dict(failure)
         for student, failure in failures.items()
     }
+
+
+def _complain(failure: Mapping[str, str], said: str) -> dict[str, str]:
+    message, _, fix = said.rpartition("\nFix: ")
+    return {**failure, "message": f"{message} {failure['message']}", "fix": fix}
 
 
 class FilterModule:

@@ -123,6 +123,19 @@ def public_addresses_are_reached_on_this_machine(aws: Aws) -> None:
     assert all(ipaddress.ip_address(address) in PUBLIC for address in [*addresses, elastic]), addresses
 
 
+def a_type_is_changed_while_stopped_and_only_to_one_that_fits(aws: Aws) -> None:
+    instance = aws.launch(aws.network())
+    aws.wait(instance, "running")
+    with refused("IncorrectInstanceState"):
+        aws.ec2.modify_instance_attribute(InstanceId=instance, InstanceType={"Value": "m7i.large"})
+    aws.ec2.stop_instances(InstanceIds=[instance])
+    aws.wait(instance, "stopped")
+    with refused("InvalidParameterValue"):
+        aws.ec2.modify_instance_attribute(InstanceId=instance, InstanceType={"Value": "t4g.large"})
+    aws.ec2.modify_instance_attribute(InstanceId=instance, InstanceType={"Value": "m7i.large"})
+    assert aws.instance(instance)["InstanceType"] == "m7i.large"
+
+
 PROMISES = (
     an_instance_is_pending_before_it_runs,
     an_instance_is_stopping_before_it_is_stopped,
@@ -135,6 +148,7 @@ PROMISES = (
     protection_of_one_protects_those_ended_with_it,
     a_console_shows_the_host_keys_after_a_while,
     the_latest_console_is_not_kept_of_an_instance_on_xen,
+    a_type_is_changed_while_stopped_and_only_to_one_that_fits,
     an_elastic_address_outlives_a_stop,
     public_addresses_are_reached_on_this_machine,
 )

@@ -190,7 +190,11 @@ def test_a_notebook_that_keeps_an_image_is_shown_with_it_and_says_why(jupyter_co
 def test_who_is_back_on_the_old_image_is_told_of_both(jupyter_container: Filters) -> None:
     failure = {"student": "ada", "message": "it is silent", "fix": ""}
     told: Any = jupyter_container["jupyter_container_rolled_back"](
-        {"ada": failure, "ben": failure}, {"ada": "img:1"}, [{"student": "ada", "base": "img:2"}]
+        {"ada": failure, "ben": failure, "eve": failure},
+        {"ada": "img:1"},
+        [{"student": "ada", "base": "img:2"}],
+        {"eve": "The old container stays stopped: no room\nFix: docker start it."},
     )
     assert told["ada"]["message"].startswith("img:2 did not get healthy, and the notebook is back on img:1")
     assert told["ben"] == failure
+    assert (told["eve"]["fix"], "no room" in told["eve"]["message"]) == ("docker start it.", True)
