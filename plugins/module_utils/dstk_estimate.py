@@ -107,7 +107,7 @@ def find_fleet(values: Mapping[str, Any], prices: _prices.Prices) -> tuple[_cost
             homes=homes,
             snapshots=homes * FILLED * (1 + CHANGED * (kept - 1)) if kept else 0,
             elastic=values["elastic_ip"],
-            spot=values["spot"],
+            spot=values.get("spot", False),
         ),
         max(places.values()),
     )
@@ -195,8 +195,7 @@ def _find_choices(
     others += [(f"a larger type, {one}", {"instance_type": one}) for one in _neighbours(values, prices)[1:] if one]
     if fleet.students > 1:
         others.append(_find_other_placement(values, prices))
-    word = "on demand" if values["spot"] else "spot, as the day's prices were, where AWS may take hosts back"
-    others.append((word, {"spot": not values["spot"]}))
+    others.append(("spot, as the day's prices were (dstk launches none: AWS may take such hosts back)", {"spot": True}))
     for words, change in others:
         changed = {**values, **change}
         try:

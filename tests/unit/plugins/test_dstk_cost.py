@@ -29,7 +29,6 @@ PLAN: dict[str, Any] = {
     "volume_size": 30,
     "home_volume_size": "auto",
     "elastic_ip": False,
-    "spot": False,
     "schedule": {},
     "schedule_backup": {},
     "lease": "auto",
