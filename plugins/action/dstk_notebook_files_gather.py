@@ -45,9 +45,13 @@ def describe(state: str, place: Path) -> dict[str, Any]:
     return {"state": state, "path": path, "files": 0, "left_out": [], "left_out_count": 0, "earlier": ""}
 
 
-def keep_archive(archive: Path, into: Path, digest: str) -> dict[str, Any]:
-    """Put a student's archive into its place, checked to its end, with its sum; answer what became of it."""
-    entries = shelf.read_archive(archive, lambda _tar, _member: None)
+def keep_archive(archive: Path, into: Path, digest: str, entries: int | None = None) -> dict[str, Any]:
+    """Put a student's archive into its place, checked to its end, with its sum; answer what became of it.
+
+    `entries` are those that the host counted where it has read the archive to its end itself.
+    """
+    if entries is None:
+        entries = shelf.read_archive(archive, lambda _tar, _member: None)
     place, earlier, size = into / archive.name, "", archive.stat().st_size
     state = "unchanged" if place.is_file() and shelf.find_sum(place) == digest else "fetched"
     sums = {place.name: digest}
@@ -73,7 +77,7 @@ class ActionModule(ActionBase):
             students = [notebook["student"] for notebook in arguments["notebooks"]]
             arguments["known"] = {student: inside.find_digest(into / student / path) for student in students}
         result: dict[str, Any] = self._execute_module(module_args=arguments, task_vars=task_vars, wrap_async=False)
-        bundle, sums = result.pop("bundle", ""), result.pop("sums", {})
+        bundle, sums, counted = result.pop("bundle", ""), result.pop("sums", {}), result.pop("entries", {})
         for student, answer in list(result.get("answers", {}).items()):
             result["answers"][student] = describe(answer["state"], into / student / path)
             if answer["state"] == "missing" and path == ".":
@@ -86,7 +90,7 @@ class ActionModule(ActionBase):
                 local = partial / "bundle.tar"
                 self._connection.fetch_file(bundle, str(local))
                 local.chmod(0o600)
-                self._put_down_all(result, local, partial, sums, into)
+                self._put_down_all(result, local, partial, sums, into, counted)
         except OSError as error:
             result |= {"failed": True, "msg": f"{into} cannot be written: {error}\nFix: choose another folder for it."}
         finally:
@@ -94,15 +98,22 @@ class ActionModule(ActionBase):
         return result
 
     def _put_down_all(
-        self, result: dict[str, Any], bundle: Path, partial: Path, sums: dict[str, str], into: Path
+        self,
+        result: dict[str, Any],
+        bundle: Path,
+        partial: Path,
+        sums: dict[str, str],
+        into: Path,
+        counted: dict[str, int],
     ) -> None:
         """Put down what came, student by student, and write into the result what became of it."""
         archives = self._task.args.get("form", "files") == "archives"
-        for student, archive in shelf.split_bundle(bundle, partial, sums):
+        ending = shelf.ENDINGS[self._task.args.get("compression") == "zstd"]
+        for student, archive in shelf.split_bundle(bundle, partial, sums, ending):
             try:
                 shelf.check_sum(archive, sums[student])
                 if archives:
-                    answer = keep_archive(archive, into, sums[student])
+                    answer = keep_archive(archive, into, sums[student], counted.get(student))
                 else:
                     room = shelf.ensure_folder(partial / student)
                     answer = keep_files(archive, self._task.args["path"], into / student, room)

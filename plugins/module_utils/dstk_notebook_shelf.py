@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path, PurePosixPath
+from typing import IO
 
 PARTIAL = ".dstk-partial"
 """Beside the students' folders: what is on its way. All of it may go."""
@@ -24,6 +25,7 @@ MOST_ENTRIES = 200_000
 """Entries of one student's archive; more would use up the controller's file system."""
 NAMES = 20
 """Names that are told of what was left out; the rest is counted."""
+ENDINGS = (".tar.gz", ".tar.zst")
 CHUNK = 1 << 20
 HEADER_BYTES = 1 << 16
 FULL = (errno.ENOSPC, errno.EDQUOT)
@@ -78,11 +80,13 @@ def ensure_folder(path: Path) -> Path:
     return path
 
 
-def split_bundle(bundle: Path, folder: Path, sums: dict[str, str]) -> Iterator[tuple[str, Path]]:
+def split_bundle(
+    bundle: Path, folder: Path, sums: dict[str, str], ending: str = ".tar.gz"
+) -> Iterator[tuple[str, Path]]:
     """Yield student and archive of a bundle, one after the other. Names are asked for, never taken from it."""
     with tarfile.open(bundle) as tar:
         for student in sums:
-            archive = folder / f"{student}.tar.gz"
+            archive = folder / f"{student}{ending}"
             member = tar.extractfile(tar.getmember(archive.name))
             if member is not None:
                 with member, archive.open("xb") as file:
@@ -113,17 +117,28 @@ def read_archive(archive: Path, visit: Callable[[tarfile.TarFile, tarfile.TarInf
     Raises:
         ShelfError: it is broken, or has too many entries.
     """
+    with gzip.open(archive) as stream:
+        return read_tar(stream, visit)
+
+
+def read_tar(stream: IO[bytes], visit: Callable[[tarfile.TarFile, tarfile.TarInfo], None] | None = None) -> int:
+    """Read a stream that unpacks to a tar to its end, and answer how many entries it has.
+
+    Raises:
+        ShelfError: it is broken, or has too many entries.
+    """
     count = 0
     try:
-        with gzip.open(archive) as stream, tarfile.open(fileobj=stream, mode="r|", tarinfo=Entry) as tar:
+        with tarfile.open(fileobj=stream, mode="r|", tarinfo=Entry) as tar:
             for member in tar:
                 count += 1
                 if count > MOST_ENTRIES:
                     raise ShelfError(f"there are more than {MOST_ENTRIES} files", "fetch a smaller folder")
-                visit(tar, member)
+                if visit:
+                    visit(tar, member)
                 # a stream keeps every entry it has seen
                 tar.members = []
-            # the sum of a gzip file stands at its end
+            # the sum of what is packed stands at its end
             while stream.read(CHUNK):
                 pass
     except (tarfile.TarError, EOFError, gzip.BadGzipFile, ValueError, RecursionError) as error:
@@ -176,7 +191,8 @@ def put_down(new: Path, place: Path) -> str:
 def find_free_name(place: Path) -> str:
     """Answer a name with the time in it that nothing has yet."""
     stamp = datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
-    ending = ".tar.gz" if place.name.endswith(".tar.gz") else place.suffix if place.is_file() else ""
+    double = next((ending for ending in ENDINGS if place.name.endswith(ending)), "")
+    ending = double or (place.suffix if place.is_file() else "")
     stem = place.name.removesuffix(ending) if ending else place.name
     names = (f"{stem}.{stamp}{number}{ending}" for number in ("", *(f"-{n}" for n in range(2, 1000))))
     return next(name for name in names if not os.path.lexists(place.with_name(name)))

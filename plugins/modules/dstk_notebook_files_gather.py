@@ -6,6 +6,7 @@ from __future__ import annotations
 import gzip
 import os
 import shutil
+import subprocess
 import tarfile
 import tempfile
 import threading
@@ -17,6 +18,7 @@ from typing import Any
 from ansible.module_utils import dstk_notebook_inside
 from ansible.module_utils.basic import AnsibleModule
 from ansible.module_utils.dstk_notebook_exec import Lines, NotebookError, run_program, serve
+from ansible.module_utils.dstk_notebook_shelf import ShelfError, read_tar
 
 DOCUMENTATION = """
 module: dstk_notebook_files_gather
@@ -24,8 +26,8 @@ short_description: What lies in the homes of a host's notebooks is in one file o
 version_added: "0.1.0"
 author: dstk
 description:
-  - Reads a file or folder of every home at once, as the notebook's user, and packs it as C(<student>.tar.gz) into one
-    tar that only the login user reads.
+  - Reads a file or folder of every home at once, as the notebook's user, and packs it as C(<student>.tar.gz) or
+    C(<student>.tar.zst) into one tar that only the login user reads.
   - The action of the same name carries that to the controller, checks it, and puts it into O(into).
 options:
   notebooks:
@@ -54,6 +56,11 @@ options:
     description: Seconds that one notebook may take.
     type: float
     default: 3600
+  compression:
+    description: C(gzip), or C(zstd), whose program the host has to have. What it made is read to its end.
+    type: str
+    choices: [gzip, zstd]
+    default: gzip
   into:
     description: For the action, the folder on the controller.
     type: path
@@ -85,6 +92,10 @@ sums:
   description: SHA-256 of each student's archive.
   type: dict
   returned: without the action
+entries:
+  description: With C(zstd), how many entries each student's archive has, which was read to its end.
+  type: dict
+  returned: without the action
 bundle:
   description: The tar that holds the archives; empty where there is none.
   type: str
@@ -101,14 +112,47 @@ RESERVE = 512 * 1024**2
 STATES = ("missing", "unchanged", "fetched")
 
 
-class Archive:
-    """A student's tar on its way into a gzip file; the same files make the same bytes."""
+class Gzip:
+    """What is written goes into a gzip file; the same files make the same bytes."""
 
-    def __init__(self, path: Path, limit: int) -> None:
+    def __init__(self, path: Path) -> None:
         """Open the file."""
-        self.path, self.left = path, limit + OVERHEAD
         self.file = path.open("wb")
         self.gzip = gzip.GzipFile(filename="", mode="wb", fileobj=self.file, compresslevel=6, mtime=0)
+        self.write = self.gzip.write
+
+    def close(self) -> None:
+        """Finish the file."""
+        self.gzip.close()
+        self.file.close()
+
+
+class Zstd:
+    """What is written goes through the host's own zstd: its Python has none before 3.14."""
+
+    def __init__(self, path: Path) -> None:
+        """Start it."""
+        # beside the notebooks, so with one thread each
+        command = ["zstd", "--quiet", "-T1", "-o", str(path)]
+        self.process = subprocess.Popen(command, stdin=subprocess.PIPE)  # noqa: S603 - fixed words, and a path of ours
+        assert self.process.stdin is not None  # noqa: S101 - Popen was asked for it
+        self.write = self.process.stdin.write
+
+    def close(self) -> None:
+        """Finish the file."""
+        assert self.process.stdin is not None  # noqa: S101 - Popen was asked for it
+        self.process.stdin.close()
+        if self.process.wait():
+            raise NotebookError("the archive could not be compressed", "see that the host's disk has room")
+
+
+class Archive:
+    """A student's tar on its way into a file."""
+
+    def __init__(self, path: Path, limit: int, compression: str = "gzip") -> None:
+        """Open the file."""
+        self.path, self.left = path, limit + OVERHEAD
+        self.file = Zstd(path) if compression == "zstd" else Gzip(path)
 
     def add(self, data: bytes) -> None:
         """Take more of the tar in.
@@ -121,12 +165,30 @@ class Archive:
             raise explain_large()
         if shutil.disk_usage(self.path.parent).free < RESERVE:
             raise NotebookError("the host's disk has no room for the archive", "raise volume_size, or fetch less")
-        self.gzip.write(data)
+        self.file.write(data)
 
     def close(self) -> None:
         """Finish the file."""
-        self.gzip.close()
         self.file.close()
+
+
+def read_zstd(path: Path) -> int:
+    """Read an archive to its end, and answer how many entries it has.
+
+    Raises:
+        NotebookError: it is broken.
+    """
+    command = ["zstd", "--quiet", "--decompress", "--stdout", str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - fixed words, and a path of ours
+        try:
+            assert process.stdout is not None  # noqa: S101 - Popen was asked for it
+            count = read_tar(process.stdout)
+        except ShelfError as error:
+            process.kill()
+            raise NotebookError(error.message, error.fix) from error
+    if process.returncode:
+        raise NotebookError("the archive is broken", "run the same command again")
+    return count
 
 
 def explain_large() -> NotebookError:
@@ -144,10 +206,9 @@ def make_folder() -> Path:
     return folder
 
 
-def gather_student(notebook: Mapping[str, Any], params: Mapping[str, Any], folder: Path) -> tuple[str, str]:
-    """Fetch one student's files into `<student>.tar.gz`, and answer the state and the file's sum."""
-    student, path = notebook["student"], folder / f"{notebook['student']}.tar.gz"
-    archive = Archive(path, params["limit"])
+def gather_student(notebook: Mapping[str, Any], params: Mapping[str, Any], path: Path) -> str:
+    """Fetch one student's files into an archive, and answer the state."""
+    student, archive = notebook["student"], Archive(path, params["limit"], params["compression"])
     lines = Lines(archive.add)
     whole = params["path"] == "."
     arguments = {
@@ -173,22 +234,28 @@ def gather_student(notebook: Mapping[str, Any], params: Mapping[str, Any], folde
             raise explain_large()
         if state not in STATES:
             raise NotebookError("the notebook's answer makes no sense", "see what python3 is in the notebook")
-        return state, dstk_notebook_inside.find_sum(path) if state == "fetched" else ""
+        return str(state)
     finally:
         archive.close()
 
 
 def gather_all(params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     """Fetch every student's files into one tar, and answer the module's result."""
-    bundle, sums, lock = folder / "bundle.tar", {}, threading.Lock()
+    bundle, lock = folder / "bundle.tar", threading.Lock()
+    sums: dict[str, str] = {}
+    entries: dict[str, int] = {}
+    zstd = params["compression"] == "zstd"
     owner = int(os.environ.get("SUDO_UID", os.getuid()))
 
     def work(notebook: Mapping[str, Any]) -> dict[str, Any]:
         student = notebook["student"]
-        archive = folder / f"{student}.tar.gz"
+        archive = folder / f"{student}.tar{'.zst' if zstd else '.gz'}"
         try:
-            state, digest = gather_student(notebook, params, folder)
+            state = gather_student(notebook, params, archive)
             if state == "fetched":
+                if zstd:
+                    entries[student] = read_zstd(archive)
+                digest = dstk_notebook_inside.find_sum(archive)
                 with lock, tarfile.open(bundle, "a") as tar:
                     tar.add(archive, arcname=archive.name)
                 sums[student] = digest
@@ -200,7 +267,8 @@ def gather_all(params: Mapping[str, Any], folder: Path) -> dict[str, Any]:
     if sums:
         bundle.chmod(0o600)
         os.chown(bundle, owner, -1)
-    return {"answers": answers, "failures": failures, "sums": sums, "bundle": str(bundle) if sums else ""}
+    told = {"answers": answers, "failures": failures, "sums": sums, "entries": entries}
+    return {**told, "bundle": str(bundle) if sums else ""}
 
 
 def main() -> None:
@@ -213,6 +281,7 @@ def main() -> None:
             "excluded": {"type": "list", "elements": "str", "default": []},
             "limit": {"type": "int", "default": 10_000_000_000},
             "timeout": {"type": "float", "default": 3600},
+            "compression": {"type": "str", "choices": ["gzip", "zstd"], "default": "gzip"},
             "into": {"type": "path"},
             "form": {"type": "str", "choices": ["files", "archives"], "default": "files"},
         },

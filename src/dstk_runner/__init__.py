@@ -11,7 +11,7 @@ from __future__ import annotations
 from dstk_runner._version import __version__
 from dstk_runner.api import deploy, destroy, doctor, plan, rotate, start, status, stop
 from dstk_runner.changes import resize, upgrade
-from dstk_runner.classroom import collect, pull, run, send, takehome
+from dstk_runner.classroom import collect, export, pull, run, send, takehome
 from dstk_runner.classwork import Classwork
 from dstk_runner.config import Config, load_config
 from dstk_runner.costs import Cost, cost
@@ -49,6 +49,7 @@ __all__ = [
     "deploy",
     "destroy",
     "doctor",
+    "export",
     "extend",
     "load_config",
     "plan",

@@ -1,4 +1,4 @@
-"""Work with the notebooks of a class: send, collect, run, takehome, pull. All of a class at once, or some by `limit`.
+"""Work with the notebooks of a class: send, collect, run, takehome, export, pull. All at once, or some by `limit`.
 
 Each takes what `deploy` takes, and raises what it raises. What fails for a student or a host is in the result.
 """
@@ -6,11 +6,12 @@ Each takes what `deploy` takes, and raises what it raises. What fails for a stud
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from dstk_runner.classwork import A, Archive, Classwork, Collected, Output, Pulled, Sent, read_answer
+from dstk_runner.classwork import A, Archive, Classwork, Collected, Exported, Output, Pulled, Sent, read_answer
 from dstk_runner.errors import ConfigError, Mistake
 from dstk_runner.events import OnEvent
 from dstk_runner.results import explain_nothing
@@ -19,7 +20,10 @@ from dstk_runner.session import Request, add_to_run, open_request, run_for
 if TYPE_CHECKING:
     from dstk_runner.config import Config
 
-__all__ = ["collect", "pull", "run", "send", "takehome"]
+__all__ = ["collect", "export", "pull", "run", "send", "takehome"]
+
+# https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+_BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{2,62}(/|$)")
 
 Paths = str | os.PathLike[str] | Iterable[str | os.PathLike[str]]
 
@@ -122,6 +126,36 @@ def takehome(
     """
     variables = {"notebook_files_into": str(Path(into).expanduser().absolute())}
     return _work("takehome", Archive, [], variables, config, add_to_run(overrides, limit), on_event)
+
+
+def export(
+    config: Request = None,
+    *,
+    to: str | os.PathLike[str] = "export",
+    limit: Iterable[str] = (),
+    on_event: OnEvent | None = None,
+    **overrides: Any,
+) -> Classwork[Exported]:
+    """Pack every home whole, as `<to>/<student>.tar.zst`.
+
+    Takes what `send` does.
+
+    Args:
+        config: what `deploy` takes.
+        to: a folder of this machine, or a bucket and what the names in it begin with: `s3://bucket/csx450`.
+        limit: logins; only these students are served. Empty means all.
+        on_event: called for every step, in the caller's thread.
+        **overrides: keys of the configuration.
+    """
+    place = os.fspath(to)
+    mistakes = []
+    if place.startswith("s3:"):
+        if not _BUCKET.match(place):
+            mistakes.append(Mistake("", "--to", f"{place} names no bucket", "write such as s3://bucket/csx450"))
+    else:
+        place = str(Path(place).expanduser().absolute())
+    variables = {"notebook_files_into": place}
+    return _work("export", Exported, mistakes, variables, config, add_to_run(overrides, limit), on_event)
 
 
 def pull(

@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from dstk_runner.results import Failure, Json, open_document
 
-__all__ = ["Archive", "Classwork", "Collected", "Output", "Pulled", "Sent", "read_answer"]
+__all__ = ["Archive", "Classwork", "Collected", "Exported", "Output", "Pulled", "Sent", "read_answer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,6 +69,19 @@ class Archive:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Exported:
+    """One student's whole home as a tar.zst, checked to its end. `place` is a path, or an object as `s3://bucket/key`."""
+
+    student: str
+    place: str
+    sha256: str
+    size: int
+    files: int = 0
+    state: str = "fetched"
+    earlier: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Pulled:
     """The commit that one student's course is at."""
 
@@ -76,7 +89,7 @@ class Pulled:
     commit: str
 
 
-A = TypeVar("A", Sent, Collected, Output, Archive, Pulled)
+A = TypeVar("A", Sent, Collected, Output, Archive, Exported, Pulled)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,7 +131,9 @@ class Classwork(Generic[A]):
 def read_answer(kind: type[A], student: str, row: Mapping[str, Any]) -> A:
     """Return an answer as the role notebook_files published it."""
     values: dict[str, Any] = {key: tuple(value) if isinstance(value, list) else value for key, value in row.items()}
-    if "path" in values:
+    if kind is Exported:
+        values["place"] = values.pop("path")
+    elif "path" in values:
         values["path"] = Path(values["path"]) if values["path"] else None
     return kind(**{**values, "student": student})
 

@@ -1,4 +1,4 @@
-"""`dstk send`, `collect`, `run`, `takehome` and `pull`: work with the notebooks of a class, or of some with --limit."""
+"""`dstk send`, `collect`, `run`, `takehome`, `export` and `pull`: work with the notebooks of a class, or of some."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dstk_runner import classroom
-from dstk_runner.classwork import Archive, Classwork, Collected, Output, Pulled, Sent
+from dstk_runner.classwork import Archive, Classwork, Collected, Exported, Output, Pulled, Sent
 from dstk_runner.cli_deployment import Limit
 from dstk_runner.console import finish, open_errors
 from dstk_runner.options import Request, takes_request
@@ -89,6 +89,20 @@ def takehome(
 
 @classroom_app.command()
 @takes_request
+def export(
+    request: Request,
+    to: Annotated[str, typer.Option("--to", metavar="PLACE", help="A folder here, or s3://bucket/prefix.")] = "export",
+    limit: Limit = None,
+) -> None:
+    """Pack every home whole, as a tar.zst, into a folder or a bucket of S3."""
+    config = request.load(limit=limit)
+    with follow(open_errors(), config, "export") as progress:
+        work = classroom.export(config, to=to, on_event=progress)
+    finish(request, work, _render_exported(work))
+
+
+@classroom_app.command()
+@takes_request
 def pull(request: Request, limit: Limit = None) -> None:
     """Bring the news of course_repo into every home; what a student has edited stays."""
     config = request.load(limit=limit)
@@ -138,6 +152,14 @@ def _render_archives(work: Classwork[Archive]) -> RenderableType:
         table.add_row(answer.student, answer.state, size, Text(str(answer.path)), Text(answer.earlier))
     folders = sorted({answer.path.parent for answer in work})
     return Group(table, *(Text(f"To check: cd {folder} && sha256sum -c SHA256SUMS") for folder in folders))
+
+
+def _render_exported(work: Classwork[Exported]) -> RenderableType:
+    table = _make_table("student", "state", "size", "archive", "earlier, kept as")
+    for answer in work:
+        size = f"{answer.size / 1e6:.1f} MB"
+        table.add_row(answer.student, answer.state, size, Text(answer.place), Text(answer.earlier))
+    return table
 
 
 def _render_pulled(work: Classwork[Pulled]) -> RenderableType:

@@ -1,7 +1,8 @@
-"""An instructor's tools, with two students on one host: send, collect, run, takehome, pull."""
+"""An instructor's tools, with two students on one host: send, collect, run, takehome, export, pull."""
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
 from pathlib import Path
@@ -95,6 +96,31 @@ def test_archives_are_checked_by_sha256sum_and_hold_no_key_to_the_notebook(teach
     names = teacher.shell("tar", "tzf", str(folder / "ada.tar.gz")).stdout.splitlines()
     assert "ada/mine.txt" in names
     assert [name for name in names if "runtime" in name] == []
+
+
+def test_an_export_holds_the_whole_home_and_no_second_one_writes_over_it(teacher: User) -> None:
+    in_home(teacher, "ada", "mkdir -p .cache && echo kept > .cache/mine.txt")
+    found = answers(teacher.document("export", "--limit", "ada"))
+    archive = teacher.folder / "export/ada.tar.zst"
+    assert (found["ada"]["place"], found["ada"]["state"]) == (str(archive), "fetched")
+    teacher.shell("sh", "-c", "cd export && sha256sum --check --strict SHA256SUMS")
+    assert teacher.shell("sh", "-c", f"zstd -dc {archive} | tar xO ada/.cache/mine.txt").stdout == "kept\n"
+    in_home(teacher, "ada", "echo news > mine.txt")
+    earlier = answers(teacher.document("export", "--limit", "ada"))["ada"]["earlier"]
+    assert (teacher.folder / "export" / earlier).is_file()
+
+
+def test_plain_ansible_exports_to_a_bucket_and_keeps_what_was_there(teacher: User, api: Api) -> None:
+    s3 = api.client("s3")
+    s3.create_bucket(Bucket="homes", CreateBucketConfiguration={"LocationConstraint": "us-west-2"})
+    s3.put_object(Bucket="homes", Key="pair/ben.tar.zst", Body=b"of before")
+    engineer = User(ROOT, teacher.environment | api.environment)
+    variables = {"dstk_config": str(teacher.folder / "dstk.yml"), "notebook_files_into": "s3://homes/pair"}
+    engineer.shell(str(BIN / "ansible-playbook"), "playbooks/export.yml", "-e", json.dumps(variables))
+    names = [row["Key"] for row in s3.list_objects_v2(Bucket="homes", Prefix="pair/ben.")["Contents"]]
+    assert (len(names), names[-1]) == (2, "pair/ben.tar.zst")
+    body = s3.get_object(Bucket="homes", Key="pair/ada.tar.zst")
+    assert hashlib.sha256(body["Body"].read()).hexdigest() == body["Metadata"]["sha256"]
 
 
 def test_news_of_the_course_come_without_a_conflict(teacher: User, course: Course) -> None:

@@ -180,3 +180,22 @@ def test_kept_files_are_named_and_many_are_counted(world: World, home: Path) -> 
     world.answer({"ada": {"sent": [], "kept": kept, "unchanged": [], "counts": counts}})
     text = show(render_sent(dstk_runner.send(home, CLASS)))
     assert ("file9" in text, "file10" in text, "240 more" in text) == (True, False, True)
+
+
+def test_an_export_goes_into_a_folder_of_here_or_a_bucket(world: World, home: Path) -> None:
+    dstk_runner.export(CLASS, to="there")
+    dstk_runner.export(CLASS, to="s3://homes/csx450")
+    assert [ran["notebook_files_into"] for _, ran in world.ran] == [str(home / "there"), "s3://homes/csx450"]
+
+
+def test_an_export_tells_the_place_of_each_archive(world: World) -> None:
+    row = {"state": "fetched", "path": "s3://homes/ada.tar.zst", "sha256": "ab", "size": 3, "files": 1, "earlier": ""}
+    world.answer({"ada": row})
+    assert dstk_runner.export(CLASS, to="s3://homes")["ada"].place == "s3://homes/ada.tar.zst"
+
+
+@pytest.mark.parametrize("place", ["s3:", "s3://", "s3://Homes", "s3:/homes"])
+def test_what_names_no_bucket_is_refused(place: str, world: World) -> None:
+    with pytest.raises(ConfigError):
+        dstk_runner.export(CLASS, to=place)
+    assert world.ran == []

@@ -43,6 +43,12 @@ def list_failures(failures: Mapping[str, Mapping[str, str]], host: str, task: st
     }
 
 
+def list_stopped(notebooks: Sequence[Mapping[str, str]], state: str) -> dict[str, dict[str, str]]:
+    """Answer the failures of those whose host does not run."""
+    failure = {"message": f"the host is {state}", "fix": "`dstk start` starts it; then run the same command again"}
+    return {notebook["student"]: dict(failure) for notebook in notebooks}
+
+
 def read_course(result: Mapping[str, Any]) -> dict[str, Any]:
     """Answer what jupyter_container's entry point `course` registered, as the modules of this role answer."""
     failures = {}
@@ -63,4 +69,5 @@ class FilterModule:
             "notebook_files_failures": list_failures,
             "notebook_files_place": find_place,
             "notebook_files_select": select_notebooks,
+            "notebook_files_stopped": list_stopped,
         }

@@ -40,3 +40,9 @@ def test_the_course_answers_as_the_other_tools_do(notebook_files: Filters) -> No
         "answers": {"ada": {"commit": "c0ffee"}},
         "failures": {"ben": {"message": "no such branch", "fix": "correct course_branch."}},
     }
+
+
+def test_whose_host_does_not_run_is_told_what_starts_it(notebook_files: Filters) -> None:
+    told = notebook_files["notebook_files_stopped"]([{"student": "ada"}], "stopped")
+    fix = "`dstk start` starts it; then run the same command again"
+    assert told == {"ada": {"message": "the host is stopped", "fix": fix}}
