@@ -11,13 +11,14 @@ from __future__ import annotations
 from dstk_runner._version import __version__
 from dstk_runner.api import deploy, destroy, doctor, plan, rotate, start, status, stop
 from dstk_runner.changes import resize, upgrade
-from dstk_runner.classroom import collect, export, pull, run, send, takehome
+from dstk_runner.classroom import collect, export, pull, recover, run, send, takehome
 from dstk_runner.classwork import Classwork
 from dstk_runner.config import Config, load_config
 from dstk_runner.costs import Cost, cost
 from dstk_runner.errors import ConfigError, DstkError, Interrupted, Mistake
 from dstk_runner.events import Event
 from dstk_runner.handouts import Handouts, write_handouts, write_overview
+from dstk_runner.keeping import backup, find_backups, restore
 from dstk_runner.lease import Extension, extend
 from dstk_runner.results import Check, Deployment, Failure, Notebook, Plan, Receipt, Resource, Tls
 from dstk_runner.spending import Actual, actual_cost
@@ -44,6 +45,7 @@ __all__ = [
     "Tls",
     "__version__",
     "actual_cost",
+    "backup",
     "collect",
     "cost",
     "deploy",
@@ -51,10 +53,13 @@ __all__ = [
     "doctor",
     "export",
     "extend",
+    "find_backups",
     "load_config",
     "plan",
     "pull",
+    "recover",
     "resize",
+    "restore",
     "rotate",
     "run",
     "send",

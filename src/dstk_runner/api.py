@@ -212,7 +212,7 @@ def destroy(config: Request = None, *, on_event: OnEvent | None = None, **overri
         roll = call_roll_after(wanted)
         result = run_for("destroy", wanted, on_event, log, run_id=run)
         left = _find_left(wanted, patience=10.0 if result.rc == 0 else 0.0)
-        if not left:
+        if all(resource.kept for resource in left):
             forget_hosts(wanted)
         ids = {resource.id for resource in left}
         return Receipt(
@@ -278,8 +278,10 @@ def _find(config: Config) -> tuple[Resource, ...]:
 def _find_left(config: Config, *, patience: float) -> tuple[Resource, ...]:
     """Look again until nothing is left: AWS's answers lag a few seconds behind its deeds."""
     deadline = time.monotonic() + patience
-    while (left := _find(config)) and time.monotonic() < deadline:
+    left = _find(config)
+    while not all(item.kept for item in left) and time.monotonic() < deadline:
         time.sleep(1)
+        left = _find(config)
     return left
 
 

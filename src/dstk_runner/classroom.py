@@ -1,4 +1,4 @@
-"""Work with the notebooks of a class: send, collect, run, takehome, export, pull. All at once, or some by `limit`.
+"""Work with the notebooks of a class: send, collect, run, takehome, export, recover, pull. All, or some by `limit`.
 
 Each takes what `deploy` takes, and raises what it raises. What fails for a student or a host is in the result.
 """
@@ -11,7 +11,18 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 
-from dstk_runner.classwork import A, Archive, Classwork, Collected, Exported, Output, Pulled, Sent, read_answer
+from dstk_runner.classwork import (
+    A,
+    Archive,
+    Classwork,
+    Collected,
+    Exported,
+    Output,
+    Pulled,
+    Recovered,
+    Sent,
+    read_answer,
+)
 from dstk_runner.errors import ConfigError, Mistake
 from dstk_runner.events import OnEvent
 from dstk_runner.results import explain_nothing
@@ -20,8 +31,9 @@ from dstk_runner.session import Request, add_to_run, open_request, run_for
 if TYPE_CHECKING:
     from dstk_runner.config import Config
 
-__all__ = ["collect", "export", "pull", "run", "send", "takehome"]
+__all__ = ["collect", "export", "pull", "recover", "run", "send", "takehome"]
 
+SNAPSHOT = re.compile(r"latest|snap-[0-9a-f]{8,17}")
 # https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
 _BUCKET = re.compile(r"s3://[a-z0-9][a-z0-9.-]{2,62}(/|$)")
 
@@ -156,6 +168,32 @@ def export(
         place = str(Path(place).expanduser().absolute())
     variables = {"notebook_files_into": place}
     return _work("export", Exported, mistakes, variables, config, add_to_run(overrides, limit), on_event)
+
+
+def recover(
+    snapshot: str = "latest",
+    config: Request = None,
+    *,
+    limit: Iterable[str] = (),
+    on_event: OnEvent | None = None,
+    **overrides: Any,
+) -> Classwork[Recovered]:
+    """Copy homes of a backup into a folder of each home of now, and touch nothing that is there.
+
+    Takes what `send` does. `restore` is for whole volumes.
+
+    Args:
+        snapshot: its id, or `latest` for the newest of each host.
+        config: what `deploy` takes.
+        limit: logins; only these students are served. Empty means all.
+        on_event: called for every step, in the caller's thread.
+        **overrides: keys of the configuration.
+    """
+    mistakes = []
+    if not SNAPSHOT.fullmatch(snapshot):
+        mistakes.append(Mistake("", "SNAPSHOT", f"{snapshot} names no snapshot", "dstk backup --list shows them"))
+    variables = {"dstk_snapshot": snapshot}
+    return _work("restore_home", Recovered, mistakes, variables, config, add_to_run(overrides, limit), on_event)
 
 
 def pull(

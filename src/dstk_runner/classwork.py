@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from dstk_runner.results import Failure, Json, open_document
 
-__all__ = ["Archive", "Classwork", "Collected", "Exported", "Output", "Pulled", "Sent", "read_answer"]
+__all__ = ["Archive", "Classwork", "Collected", "Exported", "Output", "Pulled", "Recovered", "Sent", "read_answer"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -89,7 +89,15 @@ class Pulled:
     commit: str
 
 
-A = TypeVar("A", Sent, Collected, Output, Archive, Exported, Pulled)
+@dataclass(frozen=True, kw_only=True)
+class Recovered:
+    """The folder of one student's home that has the home of a backup."""
+
+    student: str
+    folder: str
+
+
+A = TypeVar("A", Sent, Collected, Output, Archive, Exported, Pulled, Recovered)
 
 
 @dataclass(frozen=True, kw_only=True)

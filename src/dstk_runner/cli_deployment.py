@@ -142,7 +142,7 @@ def destroy(request: Request, yes: Yes = False) -> None:
     """Delete all that carries the deployment's tag, and show the receipt."""
     config = replace(request, overrides={**request.overrides, **api.NO_CLASS}).load()
     if not yes:
-        found = api.find_deployed(config)
+        found = [item for item in api.find_deployed(config) if not item.kept]
         if found:
             tell(display.render_resources(found))
         # a script without --yes is wrong on the day on which there is nothing, too

@@ -209,8 +209,16 @@ def render_receipt(receipt: Receipt) -> RenderableType:
         table.add_row(item.kind, item.id, item.name, Text("gone", style="green"))
     for item in receipt.left:
         words = "still there, costs money" if item.billed else "still there, costs nothing"
-        table.add_row(item.kind, item.id, item.name, Text(words, style="red" if item.billed else "yellow"))
-    verdict = "Nothing is left." if not receipt.left else "Run `dstk destroy` again for what is left."
+        style = "red" if item.billed else "yellow"
+        if item.kept:
+            words, style = "kept, costs money", "yellow"
+        table.add_row(item.kind, item.id, item.name, Text(words, style=style))
+    left = [item for item in receipt.left if not item.kept]
+    verdict = "Run `dstk destroy` again for what is left." if left else "Nothing is left."
+    if not left and receipt.left:
+        verdict = (
+            "Nothing is left but what is kept: `dstk restore` makes homes of backups, docs/backup.md says how they go."
+        )
     return Group(table, Text(verdict))
 
 

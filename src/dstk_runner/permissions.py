@@ -8,13 +8,14 @@ https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from typing import Any
 
 from dstk_runner.config import Config
-from dstk_runner.project import load_bucket, load_schedule
+from dstk_runner.project import load_backup, load_bucket, load_schedule
 from dstk_runner.resources import TAG
 
 __all__ = ["Permission", "find_permissions", "make_policy"]
@@ -23,6 +24,14 @@ __all__ = ["Permission", "find_permissions", "make_policy"]
 _MADE = ("instance", "internet-gateway", "key-pair", "network-interface", "route-table", "security-group", "subnet")
 #: What a launch is given beside the image. It is used, not changed, so that it need not bear the tag.
 _USED = ("key-pair", "security-group", "subnet")
+#: Characters, without blanks, that a managed policy has room for:
+#: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
+_LIMIT = 6144
+#: Statements whose condition or resource keeps them to what is the deployment's. Not `Make`: with
+#: `ec2:Create*` come CreateTags, and with them the tag on what is somebody else's.
+_SHORTENED = frozenset({"ChangeWhatIsTagged", "Scheduler", "Profile"})
+_VERB = re.compile(r"\w+:[A-Z][a-z0-9]+")
+_OF_WHAT_IS_THERE = ("ec2:CreateSnapshot", "ec2:CreateVolume")
 _WITHIN_A_VPC = frozenset({"ec2:CreateRouteTable", "ec2:CreateSecurityGroup", "ec2:CreateSubnet"})
 
 
@@ -51,6 +60,7 @@ def find_permissions(config: Config) -> list[Permission]:
     parts = {"", *(["domain"] if config.domain else []), *(["ssm"] if config.access == "ssm" else [])}
     parts |= {"elastic_ip"} if config.elastic_ip else set()
     parts |= {"budget"} if config.budget and config.budget_email else set()
+    parts |= {"backup"} if config.schedule_backup else set()
     rows = json.loads(files(__package__).joinpath("permissions.json").read_text(encoding="utf-8"))
     known = [
         Permission(row["action"], row["does"], row["for"], row.get("with", ""), row.get("unseen", "")) for row in rows
@@ -59,8 +69,11 @@ def find_permissions(config: Config) -> list[Permission]:
 
 
 def make_policy(config: Config) -> dict[str, Any]:
-    """Return the policy document."""
-    return {"Version": "2012-10-17", "Statement": list(_make_statements(config))}
+    """Return the policy document; where it is too long for IAM, with actions of one verb as one."""
+    policy = {"Version": "2012-10-17", "Statement": list(_make_statements(config))}
+    if len(json.dumps(policy, separators=(",", ":"))) > _LIMIT:
+        policy["Statement"] = [_shorten(statement, config.deployment) for statement in _make_statements(config)]
+    return policy
 
 
 def _make_statements(config: Config) -> Iterator[dict[str, Any]]:
@@ -73,7 +86,7 @@ def _make_statements(config: Config) -> Iterator[dict[str, Any]]:
     # a policy has room for 6144 characters: what only describes is allowed as one
     reads = (action for action in _select(permissions, "read") if not action.startswith("ec2:Describe"))
     yield _allow("Read", ["ec2:Describe*", *reads], ["*"])
-    made = (*_MADE, "volume", "vpc", *(["elastic-ip"] if config.elastic_ip else []))
+    made = (*_MADE, "snapshot", "volume", "vpc", *(["elastic-ip"] if config.elastic_ip else []))
     yield _allow("Make", making, [f"{here}:*:{kind}/*" for kind in made], requested)
     within = [action for action in making if action in _WITHIN_A_VPC]
     yield _allow("MakeInVpc", within, [f"{here}:*:vpc/*"])
@@ -81,7 +94,9 @@ def _make_statements(config: Config) -> Iterator[dict[str, Any]]:
     yield _allow("LaunchFrom", ["ec2:RunInstances"], used)
     at_birth = {"StringEquals": {"ec2:CreateAction": [action.partition(":")[2] for action in making]}}
     yield _allow("TagWhatIsMade", ["ec2:CreateTags"], [f"{here}:*:*/*"], at_birth)
-    yield _allow("ChangeWhatIsTagged", _select(permissions, "change", "ec2"), [f"{here}:*:*/*"], tagged)
+    # a snapshot is asked of its volume, and a volume of its snapshot, which bear the tag
+    changing = sorted([*_select(permissions, "change", "ec2"), *_OF_WHAT_IS_THERE])
+    yield _allow("ChangeWhatIsTagged", changing, [f"{here}:*:*/*"], tagged)
     yield from _make_schedule_statements(config, permissions, partition)
     if config.access == "ssm":
         yield from _make_session_statements(config, permissions, partition)
@@ -106,6 +121,14 @@ def _make_schedule_statements(
         services.append("budgets.amazonaws.com")
         budget = f"arn:{partition}:budgets::*:budget/{schedules.find_budget(config.deployment)}"
         yield _allow("Budget", ["budgets:*"], [budget, f"{budget}/action/*"])
+    if any(item.needed == "backup" for item in permissions):
+        own.append(f"arn:{partition}:iam::*:role{schedules.PATH}{load_backup().find_role(config.deployment)}")
+        services.append("dlm.amazonaws.com")
+        policies = f"arn:{partition}:dlm:{config.region}:*:policy/*"
+        tagged = {"StringEquals": {f"aws:ResourceTag/{TAG}": config.deployment}}
+        yield _allow("Backups", ["dlm:*"], [policies], tagged)
+        making = ["dlm:CreateLifecyclePolicy", "dlm:TagResource"]
+        yield _allow("MakeBackups", making, ["*"], {"StringEquals": {f"aws:RequestTag/{TAG}": config.deployment}})
     roles = {item.action for item in permissions if item.action.startswith("iam:") and not item.needed}
     yield _allow("Scheduler", sorted(roles - {"iam:GetRole", "iam:PassRole"}), own)
     passed = list(own)
@@ -143,6 +166,23 @@ def _make_names(domain: str) -> dict[str, Any]:
         "ForAllValues:StringLike": {f"{key}NormalizedRecordNames": [f"*.{domain.rstrip('.').lower()}"]},
         "ForAllValues:StringEquals": {f"{key}RecordTypes": ["A", "TXT"]},
     }
+
+
+def _shorten(statement: Mapping[str, Any], deployment: str) -> dict[str, Any]:
+    """Return a statement with `ec2:Describe*` in the place of three and more actions that begin so.
+
+    Of roles, one name with a star stands for all that begin with the deployment's.
+    """
+    if statement["Sid"] in ("PassRole", "Scheduler"):
+        beginnings = (name.partition(f"/{deployment}")[0] for name in statement["Resource"])
+        statement = {**statement, "Resource": [f"{name}/{deployment}*" for name in dict.fromkeys(beginnings)]}
+    if statement["Sid"] not in _SHORTENED:
+        return dict(statement)
+    verbs: dict[str, list[str]] = {}
+    for action in statement["Action"]:
+        verbs.setdefault(_VERB.findall(action)[0], []).append(action)
+    parts = ([f"{verb}*"] if len(actions) > 2 else actions for verb, actions in verbs.items())
+    return {**statement, "Action": [action for part in parts for action in part]}
 
 
 def _select(permissions: Iterable[Permission], does: str, service: str = "") -> list[str]:

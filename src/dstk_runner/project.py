@@ -48,6 +48,11 @@ def load_layers() -> ModuleType:
     return _load("dstk_layers")
 
 
+def load_backup() -> ModuleType:
+    """Return the module that names what backups are made by."""
+    return _load("dstk_backup")
+
+
 def load_bucket() -> ModuleType:
     """Return the module that names the bucket which carries files to hosts without SSH."""
     return _load("dstk_bucket")

@@ -9,7 +9,7 @@ from functools import partial
 from typing import Any
 
 from dstk_runner.aws import ask_all, make_client
-from dstk_runner.project import load_schedule
+from dstk_runner.project import load_backup, load_schedule
 from dstk_runner.remedies import explain
 from dstk_runner.results import Resource
 
@@ -57,9 +57,11 @@ def find_resources(*, deployment: str, region: str) -> tuple[Resource, ...]:
     try:
         client = make_client("ec2", region)
         scheduler, iam, budgets, sts = (make_client(name, region) for name in ("scheduler", "iam", "budgets", "sts"))
+        dlm = make_client("dlm", region)
         questions: list[Callable[[], list[Resource]]] = [
             *(partial(_find_kind, client, kind, deployment) for kind in _KINDS),
             partial(_find_schedules, scheduler, iam, budgets, sts, deployment),
+            partial(_find_backups, dlm, iam, deployment),
         ]
         found = ask_all(questions)
     except Exception as error:
@@ -79,23 +81,37 @@ def _find_schedules(scheduler: Any, iam: Any, budgets: Any, sts: Any, deployment
             rows = [row for page in pages for row in page["Schedules"]]
             found = [Resource(kind="schedule", id=row["Name"], state=row["State"].lower()) for row in rows]
             found.append(Resource(kind="schedule group", id=group, name=group))
-    with contextlib.suppress(iam.exceptions.NoSuchEntityException):
-        # the name may be somebody else's
-        tags = {tag["Key"]: tag["Value"] for tag in iam.get_role(RoleName=role)["Role"].get("Tags", ())}
-        if tags.get(TAG) == deployment:
-            found.append(Resource(kind="role", id=role, name=role))
+    if _has_role(iam, role, deployment):
+        found.append(Resource(kind="role", id=role, name=role))
     return found + _find_budget(iam, budgets, sts, deployment)
+
+
+def _find_backups(dlm: Any, iam: Any, deployment: str) -> list[Resource]:
+    """Find the policy by which AWS makes backups, and its role; without its role there is none."""
+    names = load_backup()
+    role = names.find_role(deployment)
+    if not _has_role(iam, role, deployment):
+        return []
+    rows = dlm.get_lifecycle_policies(TargetTags=[f"{names.TARGET_TAG}={deployment}"])["Policies"]
+    found = [row for row in rows if row.get("Tags", {}).get(TAG) == deployment]
+    policies = [Resource(kind="backup policy", id=row["PolicyId"], state=row["State"].lower()) for row in found]
+    return [*policies, Resource(kind="role", id=role, name=role)]
+
+
+def _has_role(iam: Any, role: str, deployment: str) -> bool:
+    """Say whether a role is there, and the deployment's: the name may be somebody else's."""
+    try:
+        tags = {tag["Key"]: tag["Value"] for tag in iam.get_role(RoleName=role)["Role"].get("Tags", ())}
+    except iam.exceptions.NoSuchEntityException:
+        return False
+    return tags.get(TAG) == deployment
 
 
 def _find_budget(iam: Any, budgets: Any, sts: Any, deployment: str) -> list[Resource]:
     """Find the AWS Budget with its actions, and the role by which it stops hosts; without its role there is none."""
     names = load_schedule()
     role, budget = names.find_budget_role(deployment), names.find_budget(deployment)
-    try:
-        tags = {tag["Key"]: tag["Value"] for tag in iam.get_role(RoleName=role)["Role"].get("Tags", ())}
-    except iam.exceptions.NoSuchEntityException:
-        return []
-    if tags.get(TAG) != deployment:
+    if not _has_role(iam, role, deployment):
         return []
     found = [Resource(kind="role", id=role, name=role)]
     place = {"AccountId": sts.get_caller_identity()["Account"], "BudgetName": budget}
@@ -123,7 +139,8 @@ def _find_kind(client: Any, kind: _Kind, deployment: str) -> list[Resource]:
 def _read_row(kind: _Kind, row: Mapping[str, Any]) -> Resource:
     tags = {tag["Key"]: tag["Value"] for tag in row.get("Tags") or row.get("TagSet") or ()}
     name = tags.get("Name") or row.get("GroupName") or (row.get("KeyName") if kind.name == "key pair" else "") or ""
-    return Resource(kind=kind.name, id=row[kind.id], name=name, state=_state(row), billed=kind.billed)
+    kept = kind.name == "snapshot" and load_backup().KIND_TAG in tags
+    return Resource(kind=kind.name, id=row[kind.id], name=name, state=_state(row), billed=kind.billed, kept=kept)
 
 
 def _state(row: Mapping[str, Any]) -> str:

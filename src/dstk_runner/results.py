@@ -214,13 +214,17 @@ class Check:
 
 @dataclass(frozen=True, kw_only=True, order=True)
 class Resource:
-    """Something in AWS that carries the deployment's tag. `billed` tells whether keeping it costs money."""
+    """Something in AWS that carries the deployment's tag.
+
+    `billed` tells whether keeping it costs money, `kept` that `destroy` leaves it: a backup.
+    """
 
     kind: str
     id: str
     name: str = ""
     state: str = ""
     billed: bool = False
+    kept: bool = False
 
     def to_json(self) -> Json:
         """Return all fields."""
@@ -240,8 +244,8 @@ class Receipt:
 
     @property
     def ok(self) -> bool:
-        """Nothing failed, and nothing that costs money is left."""
-        return not self.failures and not any(resource.billed for resource in self.left)
+        """Nothing failed, and nothing that costs money is left but what is kept."""
+        return not self.failures and not any(resource.billed and not resource.kept for resource in self.left)
 
     def to_json(self) -> Json:
         """Return the document of `dstk destroy --json`: every resource, with `gone` true or false."""

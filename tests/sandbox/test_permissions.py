@@ -87,7 +87,8 @@ def test_with_ssm_all_that_is_allowed_is_asked_for(session_life: tuple[Path, dic
 
 def test_the_longest_policy_is_one_that_iam_takes() -> None:
     everything = {"access": "ssm", "domain": "notebooks.department.example.org", "budget": 200, "elastic_ip": True}
-    config = load_config({"deployment": "d" * 40, "budget_email": "ada@example.org", **everything})
+    more = {"budget_email": "ada@example.org", "schedule_backup": {"at": "03:00"}}
+    config = load_config({"deployment": "d" * 40, **everything, **more})
     assert len(json.dumps(make_policy(config), separators=(",", ":"))) <= 6144
 
 

@@ -14,7 +14,7 @@ ANYWHERE = "0.0.0.0/0"
 
 
 def live(place: Place, environment: dict[str, str], file: Path) -> None:
-    """Check, plan, provision, mend, look, extend, resize, prune, destroy.
+    """Check, plan, provision, mend, look, extend, resize, back up, restore, prune, destroy.
 
     Args:
         place: the sandbox; its client disturbs what then has to be mended.
@@ -29,6 +29,7 @@ def live(place: Place, environment: dict[str, str], file: Path) -> None:
     life.look()
     life.extend()
     life.resize()
+    life.keep()
     life.prune()
     life.destroy()
 
@@ -114,6 +115,22 @@ class Life:
         given = {"deployment": DEPLOYMENT, "region": REGION, "state": "resized", "instance_type": "m7i.xlarge"}
         self._run("ansible", "localhost", "-m", "dstk_hosts", "-a", json.dumps(given))
         assert [host["InstanceType"] for host in self.place.instances()] == ["m7i.xlarge"]
+
+    def keep(self) -> None:
+        """Back homes up twice, of which one backup stays, and make a volume of it."""
+        tags = {"dstk:deployment": DEPLOYMENT, "dstk:homes": "eve"}
+        labels = [{"Key": key, "Value": value} for key, value in tags.items()]
+        host = self.place.instances()[0]
+        made = self.place.client.create_volume(
+            AvailabilityZone=host["Placement"]["AvailabilityZone"],
+            Size=1,
+            TagSpecifications=[{"ResourceType": "volume", "Tags": labels}],
+        )["VolumeId"]
+        self.place.client.get_waiter("volume_available").wait(VolumeIds=[made], WaiterConfig={"Delay": 1})
+        self.place.client.attach_volume(VolumeId=made, InstanceId=host["InstanceId"], Device="/dev/sdg")
+        for _ in range(2):
+            assert self._dstk("backup", "--keep", "1")["ok"]
+        self._run("ansible-playbook", "playbooks/restore.yml", "-e", f"dstk_config={self.file}")
 
     def prune(self) -> None:
         """Free a seat of a host that others sit on, and its name, as prune.yml does where the hosts answer."""

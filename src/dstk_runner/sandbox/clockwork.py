@@ -1,4 +1,7 @@
-"""What AWS does by itself when it is time: the schedules of EventBridge Scheduler, carried out as their roles."""
+"""What AWS does by itself when it is time: schedules of EventBridge Scheduler, and policies of Data Lifecycle Manager.
+
+Each is carried out as its role.
+"""
 
 from __future__ import annotations
 
@@ -21,6 +24,7 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.iam.models import iam_backends
 from moto.scheduler.models import Schedule, scheduler_backends
 
+from dstk_runner.sandbox import lifecycle_policies
 from dstk_runner.sandbox.state import SandboxState
 
 TICK = 1.0
@@ -88,8 +92,19 @@ class Clockwork:
             now = datetime.datetime.now(UTC) + self._ahead
             with self._lock:
                 due = sorted(find_due(since=self._seen, now=now))
+                policies = list(lifecycle_policies.find_due(since=self._seen, now=now))
             self._seen = now
-            return [self._fire(item) for item in due]
+            return [self._fire(item) for item in due] + [self._back_up(*item) for item in policies]
+
+    def _back_up(self, at: datetime.datetime, region: str, policy: dict[str, Any]) -> dict[str, str]:
+        """Carry out a policy of Data Lifecycle Manager."""
+        told = {"schedule": policy["PolicyId"], "at": at.isoformat(), "action": "createSnapshot", "error": ""}
+        try:
+            lifecycle_policies.carry_out(policy, region, self._assume(policy["ExecutionRoleArn"], region))
+        except (BotoCoreError, ClientError, KeyError) as error:
+            told["error"] = str(error)
+        log.info("%s at %s: %s", policy["PolicyId"], told["at"], told["error"] or "done")
+        return told
 
     def _fire(self, due: Due) -> dict[str, str]:
         found = _TARGET.fullmatch(due.target)
@@ -100,7 +115,7 @@ class Clockwork:
                 raise ValueError("the sandbox carries out startInstances and stopInstances alone")
             with self._lock:
                 check_trust(due)
-            client = self._assume(due)
+            client = self._assume(due.role, due.region)
             call = client.start_instances if action == "startInstances" else client.stop_instances
             _call_patiently(call, json.loads(due.input)["InstanceIds"])
         except (BotoCoreError, ClientError, PermissionError, ValueError, KeyError) as error:
@@ -108,9 +123,9 @@ class Clockwork:
         log.info("%s at %s: %s %s", due.name, told["at"], action, told["error"] or "done")
         return told
 
-    def _assume(self, due: Due) -> Any:
+    def _assume(self, role: str, region: str) -> Any:
         """Return an EC2 client that is the role."""
-        place: dict[str, Any] = {"region_name": due.region, "endpoint_url": self._state.endpoint}
+        place: dict[str, Any] = {"region_name": region, "endpoint_url": self._state.endpoint}
         place["config"] = Config(proxies={}, retries={"total_max_attempts": 1})
         sts: Any = boto3.client(
             "sts",
@@ -118,7 +133,7 @@ class Clockwork:
             aws_secret_access_key=self._state.secret_access_key,
             **place,
         )
-        given = sts.assume_role(RoleArn=due.role, RoleSessionName="scheduler")["Credentials"]
+        given = sts.assume_role(RoleArn=role, RoleSessionName="clockwork")["Credentials"]
         make: Any = boto3.client
         return make(
             "ec2",

@@ -10,7 +10,7 @@ from urllib.parse import parse_qsl
 import botocore.session
 
 #: Services whose calls are told apart by method and path.
-_SERVICES = frozenset({"route53", "s3", "scheduler"})
+_SERVICES = frozenset({"dlm", "route53", "s3", "scheduler"})
 
 #: Where the permission is not named as the operation:
 #: https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazons3.html

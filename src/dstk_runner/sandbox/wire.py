@@ -118,7 +118,7 @@ def refusal_response(call: Call, refusal: Refusal) -> Response:
     """Return a refusal in the form that the clients of the call's service read."""
     request_id = str(uuid.uuid4())
     code, message = refusal.code, refusal.message
-    if call.protocol == "json" or call.service == "scheduler":
+    if call.protocol == "json" or call.service in ("dlm", "scheduler"):
         body = json.dumps({"__type": code, "message": message})
         headers = {"x-amzn-RequestId": request_id, "x-amzn-ErrorType": code}
         return Response(body, refusal.status, headers, content_type="application/x-amz-json-1.1")
