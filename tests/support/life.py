@@ -78,6 +78,7 @@ class Life:
         checks = self._dstk("doctor")["checks"]
         wrong = [check for check in checks if check["name"] in ("credentials", "region", "permissions", "vpc")]
         assert {check["status"] for check in wrong} == {"ok"}, wrong
+        assert self._dstk("cost")["bills"]
         plan = self._dstk("plan")
         assert plan["changes"], plan
 

@@ -1,0 +1,100 @@
+"""What it costs, asked of the sandbox's AWS; and a plan beyond its budget, through every door."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.environment import BIN, ROOT
+from support.place import DEPLOYMENT, Place, opened
+
+CLASS = {"deployment": DEPLOYMENT, "students": ["ada", "bob"], "instance_type": "t3.medium"}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
+    with opened(tmp_path_factory.mktemp("sandbox"), tmp_path_factory.mktemp("home")) as found:
+        yield found
+
+
+def ask(place: Place, *words: str, **keys: Any) -> tuple[int, dict[str, Any]]:
+    """Run a command as JSON with a file of these keys; the exit code and the document."""
+    file = place.folder / "dstk.yml"
+    file.write_text(json.dumps({**CLASS, **keys}))
+    command = [str(BIN / "dstk"), *words, "--json", "--config", str(file)]
+    done = subprocess.run(command, cwd=ROOT, env=place.environment, capture_output=True, text=True, timeout=300)
+    document: dict[str, Any] = json.loads(done.stdout)
+    return done.returncode, document
+
+
+def forget_prices(place: Place) -> None:
+    for file in Path(place.environment["HOME"]).rglob("prices/*.json"):
+        file.unlink()
+
+
+def test_prices_are_asked_of_aws_once_and_kept(place: Place) -> None:
+    forget_prices(place)
+    code, document = ask(place, "cost")
+    asked = place.calls("GetProducts")
+    again = ask(place, "cost")[1]
+    assert (code, asked > 0, place.calls("GetProducts")) == (0, True, asked)
+    assert {source["source"] for source in document["sources"]} == {"AWS Price List API"}
+    assert again == document
+    assert [bill["name"] for bill in document["bills"]] == ["left on", "idle stop"]
+
+
+def test_where_aws_does_not_answer_the_table_does_and_says_so(place: Place) -> None:
+    forget_prices(place)
+    place.inject("GetProducts", "unauthorized", count=100)
+    code, document = ask(place, "cost")
+    assert code == 0
+    assert "did not answer" in document["prices_note"]
+    assert "AWS Price List API" not in {source["source"] for source in document["sources"]}
+    assert not any(bill["unknown"] for bill in document["bills"])
+
+
+@pytest.mark.parametrize("command", [("plan",), ("up", "--yes")])
+def test_a_plan_beyond_its_budget_is_refused_and_nothing_touched(place: Place, command: tuple[str, ...]) -> None:
+    code, document = ask(place, *command, budget=20)
+    [failure] = document["failures"]
+    assert (code, failure["stage"]) == (2, "request")
+    assert "the budget is 20.00" in failure["message"]
+    assert set(place.count().values()) == {0}
+
+
+@pytest.mark.parametrize("playbook", ["plan", "site"])
+def test_plain_ansible_refuses_it_too(place: Place, playbook: str) -> None:
+    (place.folder / "dstk.yml").write_text(json.dumps({**CLASS, "budget": 20}))
+    code, output = place.run(playbook, "-e", f"dstk_config={place.folder / 'dstk.yml'}")
+    assert (code, "the budget is 20.00" in output) == (2, True), output
+    assert set(place.count().values()) == {0}
+
+
+def test_the_playbook_says_what_the_command_says(place: Place) -> None:
+    file = place.folder / "dstk.yml"
+    document = ask(place, "cost", "--months", "1")[1]
+    output = place.ensure("cost", "-e", f"dstk_config={file}", "-e", "dstk_months=1")
+    for bill in document["bills"]:
+        assert f"{bill['name']}: {bill['total']}" in output
+
+
+def test_what_is_there_is_billed_since_it_was_made(place: Place) -> None:
+    file = place.folder / "dstk.yml"
+    file.write_text(json.dumps(CLASS))
+    place.ensure("provision", "-e", f"dstk_config={file}")
+    try:
+        code, document = ask(place, "cost", "--actual")
+    finally:
+        place.end_instances()
+    names = [item["name"] for item in document["items"]]
+    assert code == 0
+    assert sum(", t3.medium" in name for name in names) == sum("public IPv4" in name for name in names) == 2
+    assert sum("GB gp3" in name for name in names) >= 2
+    assert document["billed"] is None
+    assert any("cost allocation tag" in note for note in document["notes"])
+    assert document["at_least"] <= document["at_most"]
