@@ -22,6 +22,8 @@ def render_cost(cost: Cost) -> RenderableType:
     who = "one student" if cost.students == 1 else f"{cost.students} students"
     heading = f"{cost.deployment}: {hosts} for {who}, {cost.months:g} months in {cost.region}, in USD"
     parts: list[RenderableType] = [Text(heading, style="bold"), _render_bills(cost.bills, cost.students)]
+    if missing := dict.fromkeys(name for bill in cost.bills for name in bill.unknown):
+        parts.append(Text(f"+ and what is not known: {'; '.join(missing)}"))
     if cost.choices:
         parts += [Text("\nWhat would be saved (more where it is less than nothing):", style="bold")]
         parts.append(_render_choices(cost))
@@ -43,10 +45,6 @@ def _render_bills(bills: Iterable[Bill], students: int) -> Table:
     table.add_row("in all", *(_mark(bill, bill.total) for bill in known), style="bold")
     if students > 1:
         table.add_row("per student", *(_mark(bill, bill.per_student) for bill in known))
-    missing = dict.fromkeys(name for bill in known for name in bill.unknown)
-    if missing:
-        table.caption = f"+ and what is not known: {', '.join(missing)}"
-        table.caption_justify = "left"
     return table
 
 
