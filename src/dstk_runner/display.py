@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from dstk_runner.config import Config
+from dstk_runner.costs import estimate as estimate_cost
 from dstk_runner.errors import DstkError
 from dstk_runner.lease import Extension, describe_end
 from dstk_runner.results import Check, Deployment, Failure, Logs, Plan, Receipt, Resource, Tls
@@ -178,6 +179,7 @@ def _describe(plan: Plan) -> Mapping[str, str]:
     facts = {
         "deployment": f"{plan.deployment} in {plan.region}",
         "class": next((check.message for check in plan.checks if check.name == "class"), ""),
+        "cost": next((check.message for check in plan.checks if check.name == "cost"), ""),
         "instance": _describe_instance(instance) if instance else "",
         "image": " ".join(str(image[key]) for key in ("id", "name") if image.get(key)),
         "network": f"{network.get('vpc') or 'a new VPC'} in {', '.join(network.get('zones', ()))}",
@@ -232,7 +234,14 @@ def render_request(config: Config) -> RenderableType:
         who = f"{number} notebooks, several to a {where}"
     else:
         who = f"{number} notebooks, each on a {where} of its own"
-    return Text(f"{config.deployment}: {who}, in {config.region}. It costs money until `dstk destroy`.")
+    estimate = _describe_month(config)
+    return Text(f"{config.deployment}: {who}, in {config.region}. It costs money until `dstk destroy`{estimate}.")
+
+
+def _describe_month(config: Config) -> str:
+    """Say what a month costs, left on, by the prices that are at hand; nothing where one is not known."""
+    bills = estimate_cost(config, {"months": 1}, ask=False).bills
+    return f": {bills[0].total:.2f} USD a month, left on" if bills and not bills[0].unknown else ""
 
 
 def render_logs(logs: Logs) -> RenderableType:

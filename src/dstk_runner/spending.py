@@ -7,7 +7,7 @@ when it was made; of what is deleted nothing after an hour. So what instances co
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Set
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -74,12 +74,13 @@ def actual_cost(config: Request = None, *, on_event: OnEvent | None = None, **ov
         try:
             client = make_client("ec2", wanted.region)
             own = [{"Name": f"tag:{TAG}", "Values": [wanted.deployment]}]
-            instances, volumes, snapshots = ask_all(
+            instances, volumes, snapshots, addresses = ask_all(
                 partial(_find, client, call, key, **more)
                 for call, key, more in (
                     ("describe_instances", "Reservations", {"Filters": own}),
                     ("describe_volumes", "Volumes", {"Filters": own}),
                     ("describe_snapshots", "Snapshots", {"Filters": own, "OwnerIds": ["self"]}),
+                    ("describe_addresses", "Addresses", {"Filters": own}),
                 )
             )
         except Exception as error:
@@ -87,7 +88,8 @@ def actual_cost(config: Request = None, *, on_event: OnEvent | None = None, **ov
         hosts = [item for reservation in instances for item in reservation["Instances"]]
         prices, note = find_prices(wanted.state_dir, wanted.region, {item["InstanceType"] for item in hosts})
         now = datetime.now(UTC)
-        items = tuple(add_up(hosts, volumes, snapshots, prices, wanted.region, now))
+        kept = {address["InstanceId"] for address in addresses if address.get("InstanceId")}
+        items = tuple(add_up(hosts, volumes, snapshots, prices, wanted.region, now, kept=kept))
         begun = min((*map(_find_birth, hosts), *(volume["CreateTime"] for volume in volumes)), default=now)
         found = Actual(
             deployment=wanted.deployment,
@@ -102,6 +104,8 @@ def actual_cost(config: Request = None, *, on_event: OnEvent | None = None, **ov
 
 
 def _find(client: Any, call: str, key: str, **options: Any) -> list[Mapping[str, Any]]:
+    if not client.can_paginate(call):
+        return list(getattr(client, call)(**options)[key])
     return [row for page in client.get_paginator(call).paginate(**options) for row in page[key]]
 
 
@@ -112,8 +116,10 @@ def add_up(
     prices: Any,
     region: str,
     now: datetime,
+    *,
+    kept: Set[str] = frozenset(),
 ) -> Iterator[Spent]:
-    """Yield what each host, disk and snapshot has cost by now."""
+    """Yield what each host, disk and snapshot has cost by now; `kept` are the hosts that keep their address."""
     module, month = load_prices(), load_cost().MONTH
     address = prices.find(module.ADDRESS, region).usd
     for host in hosts:
@@ -122,6 +128,9 @@ def add_up(
         least, most = find_hours(host, now)
         name = f"{host['InstanceId']}, {host['InstanceType']}"
         yield _price(name, least, most, usd)
+        if host["InstanceId"] in kept:
+            # an address that is kept is paid for while the host is stopped too
+            least = most = _hours_between(_find_birth(host), now)
         yield _price(f"{host['InstanceId']}, public IPv4", least, most, address)
     for volume in volumes:
         usd = prices.find(module.GP3, region).usd if volume["VolumeType"] == "gp3" else None

@@ -57,6 +57,12 @@ def test_hosts_disks_and_snapshots_are_told_with_their_prices() -> None:
     ]
 
 
+def test_an_address_that_is_kept_is_paid_for_while_its_host_is_stopped() -> None:
+    stopped = host("stopped", born=100, started=20, stopped=10)
+    _, address = add_up([stopped], [], [], PRICES, REGION, NOW, kept={"i-1"})
+    assert (address.at_least, address.at_most) == (0.5, 0.5)
+
+
 def test_a_spot_host_has_the_price_of_spot() -> None:
     spot = host("running", born=100, started=100, InstanceLifecycle="spot")
     first = next(add_up([spot], [], [], PRICES, REGION, NOW))
