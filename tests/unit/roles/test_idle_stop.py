@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import pytest
@@ -254,6 +254,59 @@ def test_the_log_has_a_line_only_when_something_changed(
     assert said["stops_at"] == program.show_time(NOW + HOUR)
     notice = json.loads((tmp_path / "SETTINGS" / "ada" / "jupyter" / "idle.json").read_text())
     assert notice == {"stops_at": None, "cull": 7200}
+
+
+@pytest.fixture
+def host(program: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a host that has run for a day, with ada's notebook, which has been idle for as long."""
+    for name in ("SETTINGS", "RUN", "LOG", "PROCESSES"):
+        monkeypatch.setattr(program, name, tmp_path / name)
+    (tmp_path / "SETTINGS" / "ada" / "jupyter").mkdir(parents=True)
+    (tmp_path / "PROCESSES").mkdir()
+    (tmp_path / "PROCESSES" / "uptime").write_text(f"{24 * HOUR} 0")
+    monkeypatch.setattr(program, "inspect_notebooks", lambda: [program.Notebook("ada", 1, 1, True)])
+    monkeypatch.setattr(program, "look", lambda notebook, now: program.Seen(last=now - 24 * HOUR))
+    monkeypatch.setattr(program, "run", lambda *command: (tmp_path / "ran").write_text(" ".join(command)))
+    monkeypatch.setattr(program, "time", SimpleNamespace(strftime=time.strftime, gmtime=time.gmtime))
+    return tmp_path
+
+
+def look(program: Any, host: Path, hours: float, *, timeout: float = 2 * HOUR) -> tuple[str, dict[str, Any]]:
+    """Look some hours later, and answer the state and the notice to ada."""
+    (host / "PROCESSES" / "uptime").write_text(f"{(24 + hours) * HOUR} 0")
+    program.time.time = lambda: NOW + hours * HOUR
+    program.time.monotonic = lambda: hours * HOUR
+    (host / "SETTINGS" / "idle.json").write_text(
+        json.dumps({"timeout": timeout, "warning": 600, "connected": 8 * HOUR})
+    )
+    program.main()
+    notice = host / "SETTINGS" / "ada" / "jupyter" / "idle.json"
+    state = json.loads((host / "RUN" / "idle.json").read_text())["state"]
+    return state, json.loads(notice.read_text()) if notice.exists() else {}
+
+
+def test_a_host_announces_its_end_and_shuts_down(program: ModuleType, host: Path) -> None:
+    assert [look(program, host, hours)[0] for hours in (0, 1.8)] == ["idle", "idle"]
+    # a minute late, and the notice stands for ten minutes all the same
+    state, notice = look(program, host, 1.85)
+    assert (state, notice) == ("ending", {"stops_at": pytest.approx(NOW + 1.85 * HOUR + 600), "cull": 7200})
+    assert not (host / "ran").exists()
+    assert look(program, host, 2.1) == ("ending", {})
+    assert (host / "ran").read_text() == "systemctl poweroff"
+    assert "stopping: nobody has worked here since" in (host / "LOG").read_text()
+
+
+def test_without_a_timeout_no_host_stops_and_no_kernel_is_culled(program: ModuleType, host: Path) -> None:
+    for hours in (0, 9, 99):
+        assert look(program, host, hours, timeout=0) == ("off", {"stops_at": None, "cull": 0})
+    assert not (host / "ran").exists()
+
+
+def test_a_docker_that_does_not_answer_holds_the_host(
+    program: ModuleType, host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "inspect_notebooks", lambda: None)
+    assert [look(program, host, hours)[0] for hours in (0, 9, 99)] == ["busy", "busy", "busy"]
 
 
 @pytest.mark.parametrize(
