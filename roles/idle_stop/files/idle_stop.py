@@ -34,6 +34,12 @@ ANSWER_BYTES = 1_000_000
 BUSY_PROCESSORS = 0.2
 """Of a processor, from which on processes are at work that no kernel tells of. An open JupyterLab takes a hundredth."""
 LOG_BYTES = 1_000_000
+HOST_WORK = {
+    rb"^sshd(-session)?: \S+@pts/": "somebody is logged in by SSH",
+    rb"^(\S*/)?docker\0(pull|build|exec)\0": "dstk is at work on the host",
+    rb"^(\S*/)?apt-get\0|/apt\.systemd\.daily\0": "packages are being installed",
+}
+"""What holds the host up beside its notebooks, by the command lines of processes."""
 HOST = "(host)"
 """Under which what is not a notebook's stands; no login has a bracket."""
 
@@ -197,7 +203,8 @@ def judge(
         waits = found.running and (found.open or not found.answers)
         counts = bool(found.work) or (waits and now - real < patience)
         memories[student] = Memory(real, now if counts else max(real, min(old.counted, now)))
-        why[student] = explain(found, counts)
+        if found.work or student != HOST:
+            why[student] = explain(found, counts)
         held |= counts
     since = max([started, *(memory.counted for memory in memories.values())])
     return Verdict("busy" if held else "idle", since, since + timeout, why, memories)
@@ -244,14 +251,16 @@ def find_processor_seconds(pid: int) -> float | None:
     return None
 
 
-def find_logins() -> str:
-    """Say whether somebody has a shell on the host by SSH; dstk itself asks for none."""
+def find_host_work() -> str:
+    """Say what goes on on the host beside the notebooks; that dstk looks at them is no work."""
     for folder in PROCESSES.glob("[0-9]*"):
         try:
-            if re.match(rb"sshd(-session)?: \S+@pts/", (folder / "cmdline").read_bytes()):
-                return "somebody is logged in by SSH"
+            command = (folder / "cmdline").read_bytes()
         except OSError:
             continue  # it ended meanwhile
+        for pattern, text in HOST_WORK.items():
+            if re.search(pattern, command):
+                return text
     return ""
 
 
@@ -361,8 +370,7 @@ def main() -> None:
     notebooks = inspect_notebooks()
     used = {notebook.student: find_processor_seconds(notebook.pid) for notebook in notebooks or []}
     seen = look_at_all(notebooks or [], used, before, now)
-    if work := ("Docker does not answer" if notebooks is None else find_logins()):
-        seen[HOST] = Seen(work=work)
+    seen[HOST] = Seen(work="Docker does not answer" if notebooks is None else find_host_work())
     verdict = judge(
         seen,
         {student: Memory(*row) for student, row in before.get("memories", {}).items()},

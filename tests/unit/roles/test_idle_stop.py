@@ -228,15 +228,26 @@ def test_processor_time_is_read_from_either_version_of_control_groups(
     assert [program.find_processor_seconds(pid) for pid in (1, 2, 3)] == [1.5, 2.5, None]
 
 
-def test_a_shell_by_ssh_is_seen_and_a_run_of_dstk_is_not(
-    program: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(
+    ("command", "text"),
+    [
+        (b"sshd: ubuntu@pts/0\0", "somebody is logged in by SSH"),
+        (b"sshd-session: ubuntu@pts/0\0", "somebody is logged in by SSH"),
+        (b"sshd: ubuntu@notty\0", ""),
+        (b"/usr/bin/docker\0pull\0image\0", "dstk is at work on the host"),
+        (b"docker\0exec\0-i\0dstk-ada\0tar\0", "dstk is at work on the host"),
+        (b"docker\0inspect\0dstk-ada\0", ""),
+        (b"/bin/sh\0/usr/lib/apt/apt.systemd.daily\0install\0", "packages are being installed"),
+        (b"/usr/share/unattended-upgrades/unattended-upgrade-shutdown\0--wait-for-signal\0", ""),
+    ],
+)
+def test_what_holds_a_host_up_beside_its_notebooks(
+    program: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: bytes, text: str
 ) -> None:
     monkeypatch.setattr(program, "PROCESSES", tmp_path)
     (tmp_path / "7").mkdir()
-    (tmp_path / "7" / "cmdline").write_bytes(b"sshd: ubuntu@notty\0")
-    assert program.find_logins() == ""
-    (tmp_path / "7" / "cmdline").write_bytes(b"sshd: ubuntu@pts/0\0")
-    assert program.find_logins() == "somebody is logged in by SSH"
+    (tmp_path / "7" / "cmdline").write_bytes(command)
+    assert program.find_host_work() == text
 
 
 def test_the_log_has_a_line_only_when_something_changed(
@@ -300,6 +311,16 @@ def test_without_a_timeout_no_host_stops_and_no_kernel_is_culled(program: Module
     for hours in (0, 9, 99):
         assert look(program, host, hours, timeout=0) == ("off", {"stops_at": None, "cull": 0})
     assert not (host / "ran").exists()
+
+
+def test_the_time_of_the_host_runs_from_the_end_of_a_shell(
+    program: ModuleType, host: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "find_host_work", lambda: "somebody is logged in by SSH")
+    assert [look(program, host, hours)[0] for hours in (0, 5)] == ["busy", "busy"]
+    monkeypatch.setattr(program, "find_host_work", lambda: "")
+    assert look(program, host, 6)[0] == "idle"
+    assert json.loads((host / "RUN" / "idle.json").read_text())["stops_at"] == program.show_time(NOW + 7 * HOUR)
 
 
 def test_a_docker_that_does_not_answer_holds_the_host(
