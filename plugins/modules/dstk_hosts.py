@@ -12,6 +12,7 @@ from ansible_collections.amazon.aws.plugins.module_utils.modules import AnsibleA
 with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing library
     from botocore.exceptions import BotoCoreError, ClientError
 
+from ansible.module_utils.dstk_baked import choose_baked, find_baked
 from ansible.module_utils.dstk_class import Wishes, ensure_seats
 from ansible.module_utils.dstk_ec2 import ec2_client, tags_of
 from ansible.module_utils.dstk_elastic import end_addresses, ensure_given_back, ensure_kept
@@ -95,6 +96,12 @@ options:
       - How it names them, with wildcards, and with C({architecture}) for the architecture of the type. The newest is
         taken. Required where O(state=running).
     type: str
+  baked:
+    description:
+      - C(ubuntu) (the version) and C(notebook_image). The newest image of M(dstk_baked) that has these is taken in
+        place of the publisher's. Empty is none.
+    type: dict
+    default: {}
   volume_size:
     description: Size of the root volume in GB.
     type: int
@@ -185,7 +192,9 @@ kept:
   elements: str
   returned: when O(state=running)
 image:
-  description: C(image_id), C(root_device_name) and C(name) of the image for O(instance_type), if there is one.
+  description:
+    - C(image_id), C(root_device_name) and C(name) of the image for O(instance_type), if there is one.
+    - One of M(dstk_baked) has C(baked), when it was made, and C(notebook_image) as well.
   type: dict
   returned: when O(state=running)
 differing:
@@ -281,6 +290,8 @@ def ensure_running(module: Any, fleet: Fleet) -> dict[str, Any]:
     """Give every student a seat on a running instance."""
     given = module.params
     images = find_images(fleet.client, owner=given["image_owner"], name=given["image_name"])
+    if given["baked"]:
+        images |= choose_baked(find_baked(fleet.client), volume_size=given["volume_size"], **given["baked"])
     answer = ensure_seats(fleet, Wishes.read({**given, "images": images}), check_mode=module.check_mode)
     for warning in answer.pop("warnings"):
         module.warn(warning)
@@ -338,6 +349,7 @@ def main() -> None:
             "notebook_cpus": auto,
             "image_owner": {"type": "str"},
             "image_name": {"type": "str"},
+            "baked": {"type": "dict", "default": {}},
             "volume_size": {"type": "int", "default": 30},
             "subnets": {"type": "list", "elements": "dict", "default": []},
             "security_group_ids": words,

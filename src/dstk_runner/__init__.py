@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dstk_runner._version import __version__
 from dstk_runner.api import deploy, destroy, doctor, plan, rotate, start, status, stop
+from dstk_runner.baking import bake
 from dstk_runner.changes import resize, upgrade
 from dstk_runner.classroom import collect, export, pull, recover, run, send, takehome
 from dstk_runner.classwork import Classwork
@@ -46,6 +47,7 @@ __all__ = [
     "__version__",
     "actual_cost",
     "backup",
+    "bake",
     "collect",
     "cost",
     "deploy",

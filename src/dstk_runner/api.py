@@ -23,6 +23,7 @@ __all__ = [
     "explain_failure",
     "find_deployed",
     "find_gone",
+    "find_obstacles",
     "open_session",
     "plan",
     "read_logs",
@@ -74,7 +75,7 @@ def deploy(
             pruned = prune_class(wanted, lambda: run_for("prune", wanted, on_event, log, run_id=run), log)
             wanted = replace(wanted, prune=False)
         made = Deployment(deployment=wanted.deployment, region=wanted.region)
-        failures = _failures_of(_check(wanted, on_event))
+        failures = find_obstacles(wanted, on_event)
         if not failures:
             result = run_for("site", wanted, on_event, log, run_id=run)
             made = read_deployment(wanted, result, call_roll_after(wanted), log)
@@ -220,6 +221,7 @@ def destroy(config: Request = None, *, on_event: OnEvent | None = None, **overri
             region=wanted.region,
             gone=tuple(resource for resource in before if resource.id not in ids),
             left=left,
+            images=_find_images(wanted),
             failures=read_failures(wanted, result, roll, log),
             log=log,
         )
@@ -252,6 +254,11 @@ def read_logs(config: Request = None, *, lines: int = 100, on_event: OnEvent | N
         return replace(found, hosts=hosts, failures=read_failures(wanted, result, roll, log))
 
 
+def find_obstacles(config: Config, on_event: OnEvent | None) -> tuple[Failure, ...]:
+    """Return what stands against making hosts; what is wrong with the request itself is raised."""
+    return _failures_of(_check(config, on_event))
+
+
 def _check(config: Config, on_event: OnEvent | None) -> tuple[Check, ...]:
     """Run the checks that `up` needs; what is wrong with the request itself is raised."""
     from dstk_runner.checks import find_mistakes, run_checks
@@ -273,6 +280,15 @@ def _find(config: Config) -> tuple[Resource, ...]:
     from dstk_runner.resources import find_resources
 
     return find_resources(deployment=config.deployment, region=config.region)
+
+
+def _find_images(config: Config) -> tuple[Resource, ...]:
+    """Find the baked images, which outlive deployments; a receipt is none the worse for not knowing them."""
+    from dstk_runner.resources import find_baked
+
+    with contextlib.suppress(DstkError):
+        return find_baked(config.region)
+    return ()
 
 
 def _find_left(config: Config, *, patience: float) -> tuple[Resource, ...]:

@@ -21,6 +21,7 @@ from dstk_runner.cli_cost import cost_app
 from dstk_runner.cli_deployment import deployment_app
 from dstk_runner.cli_handouts import handouts_app
 from dstk_runner.cli_host import host_app
+from dstk_runner.cli_images import images_app
 from dstk_runner.cli_keeping import keeping_app
 from dstk_runner.cli_sandbox import sandbox_app
 from dstk_runner.console import open_errors, show, show_json, tell
@@ -45,6 +46,7 @@ app.add_typer(handouts_app)
 app.add_typer(host_app)
 app.add_typer(keeping_app)
 app.add_typer(account_app)
+app.add_typer(images_app)
 app.add_typer(sandbox_app, name="sandbox")
 
 # typer brings its own click since 0.25, under a private name; this is UsageError in either

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import typer
 
 from dstk_runner.console import show_json
@@ -14,8 +16,10 @@ account_app = typer.Typer(rich_markup_mode=None)
 
 @account_app.command(name="iam-policy")
 @takes_request
-def iam_policy(request: Request) -> None:
+def iam_policy(
+    request: Request, bake: Annotated[bool, typer.Option("--bake", help="That of `dstk bake` instead.")] = False
+) -> None:
     """Print the least IAM policy that this configuration needs, as JSON."""
     from dstk_runner.permissions import make_policy
 
-    show_json(make_policy(request.load()))
+    show_json(make_policy(request.load(), bake=bake))

@@ -16,6 +16,7 @@ from dstk_runner.lease import Extension, describe_end
 from dstk_runner.results import Check, Deployment, Failure, Logs, Plan, Receipt, Resource, Tls
 
 __all__ = [
+    "make_table",
     "render_checks",
     "render_deployment",
     "render_error",
@@ -68,7 +69,7 @@ def render_deployment(deployment: Deployment) -> RenderableType:
         if deployment.failures:
             return Text("")
         return Text(f"Nothing of {deployment.deployment} is in {deployment.region}. `dstk up` makes it.")
-    table = _make_table("student", "link", "password", "state")
+    table = make_table("student", "link", "password", "state")
     for notebook in deployment.notebooks:
         state = Text(notebook.state, style=_STATES.get(notebook.state, "red"))
         table.add_row(notebook.student, notebook.url, notebook.password or "?", state)
@@ -182,11 +183,18 @@ def _describe(plan: Plan) -> Mapping[str, str]:
         "cost": next((check.message for check in plan.checks if check.name == "cost"), ""),
         "instance": _describe_instance(instance) if instance else "",
         "image": " ".join(str(image[key]) for key in ("id", "name") if image.get(key)),
+        "": _describe_baked(image),
         "network": f"{network.get('vpc') or 'a new VPC'} in {', '.join(network.get('zones', ()))}",
         "open to": ", ".join(network.get("allowed_cidrs", ())),
         "address": str(instance.get("address") or "a public one each, which AWS gives at the start"),
     }
     return {name: value for name, value in facts.items() if value}
+
+
+def _describe_baked(image: Mapping[str, Any]) -> str:
+    if not image.get("baked"):
+        return ""
+    return f"with Docker and the notebook image inside, baked {str(image['baked'])[:10]} (`baked: never` leaves it out)"
 
 
 def _describe_instance(instance: Mapping[str, Any]) -> str:
@@ -196,7 +204,7 @@ def _describe_instance(instance: Mapping[str, Any]) -> str:
 
 def render_resources(resources: Iterable[Resource]) -> RenderableType:
     """Show what is there, with what costs money marked."""
-    table = _make_table("kind", "id", "name", "state", "")
+    table = make_table("kind", "id", "name", "state", "")
     for item in resources:
         table.add_row(item.kind, item.id, item.name, item.state, "costs money" if item.billed else "")
     return table
@@ -206,7 +214,7 @@ def render_receipt(receipt: Receipt) -> RenderableType:
     """Show each resource by its id, gone or still there, and the verdict."""
     if not (receipt.gone or receipt.left):
         return Text(f"Nothing of {receipt.deployment} is in {receipt.region}.")
-    table = _make_table("kind", "id", "name", "")
+    table = make_table("kind", "id", "name", "")
     for item in receipt.gone:
         table.add_row(item.kind, item.id, item.name, Text("gone", style="green"))
     for item in receipt.left:
@@ -221,7 +229,11 @@ def render_receipt(receipt: Receipt) -> RenderableType:
         verdict = (
             "Nothing is left but what is kept: `dstk restore` makes homes of backups, docs/backup.md says how they go."
         )
-    return Group(table, Text(verdict))
+    lines = [Text(verdict)]
+    if receipt.images:
+        names = ", ".join(image.id for image in receipt.images)
+        lines.append(Text(f"Baked images stay, and cost as snapshots do (`dstk bake --delete all`): {names}"))
+    return Group(table, *lines)
 
 
 def render_request(config: Config) -> RenderableType:
@@ -255,9 +267,10 @@ def render_logs(logs: Logs) -> RenderableType:
     return Group(*parts, *(Text(f"  {path}") for path in logs.runs[:5]))
 
 
-def _make_table(*columns: str) -> Table:
+def make_table(*columns: str) -> Table:
+    """Return a table without lines, whose words that are to be copied stay in one piece."""
     table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bold")
     for column in columns:
         # what is to be copied stays in one piece, however narrow the screen
-        table.add_column(column, no_wrap=column in ("id", "link", "password"), overflow="fold")
+        table.add_column(column, no_wrap=column in ("id", "image", "link", "password"), overflow="fold")
     return table

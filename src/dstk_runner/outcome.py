@@ -52,6 +52,7 @@ def read_deployment(config: Config, result: PlaybookResult, roll: Roll, log: Pat
         names_by_hand=dict(sorted(result.stats.get("dstk_names", {}).get("by_hand", {}).items())),
         until=roll.until,
         idle=read_idle(result.stats.get("dstk_idle", {})),
+        image=dict(result.stats.get("dstk_image", {})),
         changed=len(result.changes),
         log=log,
     )

@@ -10,13 +10,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import Any
 
 from dstk_runner.config import Config
 from dstk_runner.project import load_backup, load_bucket, load_schedule
-from dstk_runner.resources import TAG
+from dstk_runner.resources import BAKED, TAG, find_builders
 
 __all__ = ["Permission", "find_permissions", "make_policy"]
 
@@ -55,12 +55,13 @@ class Permission:
         return self.action.partition(":")[0]
 
 
-def find_permissions(config: Config) -> list[Permission]:
-    """Return what a deployment of this configuration calls."""
+def find_permissions(config: Config, *, bake: bool = False) -> list[Permission]:
+    """Return what a deployment of this configuration calls, and what `dstk bake` does beside that."""
     parts = {"", *(["domain"] if config.domain else []), *(["ssm"] if config.access == "ssm" else [])}
     parts |= {"elastic_ip"} if config.elastic_ip else set()
     parts |= {"budget"} if config.budget and config.budget_email else set()
     parts |= {"backup"} if config.schedule_backup else set()
+    parts |= {"bake"} if bake else set()
     rows = json.loads(files(__package__).joinpath("permissions.json").read_text(encoding="utf-8"))
     known = [
         Permission(row["action"], row["does"], row["for"], row.get("with", ""), row.get("unseen", "")) for row in rows
@@ -68,16 +69,23 @@ def find_permissions(config: Config) -> list[Permission]:
     return [permission for permission in known if permission.needed in parts]
 
 
-def make_policy(config: Config) -> dict[str, Any]:
-    """Return the policy document; where it is too long for IAM, with actions of one verb as one."""
-    policy = {"Version": "2012-10-17", "Statement": list(_make_statements(config))}
+def make_policy(config: Config, *, bake: bool = False) -> dict[str, Any]:
+    """Return the policy document; where it is too long for IAM, with actions of one verb as one.
+
+    With `bake` it is that of `dstk bake`, whose host is in a deployment of its own.
+    """
+    if bake:
+        alone: dict[str, Any] = {"access": "ssh", "domain": "", "budget": 0, "schedule_backup": {}}
+        config = replace(config, deployment=find_builders(config.deployment), **alone)
+    statements = list(_make_statements(config, bake=bake))
+    policy = {"Version": "2012-10-17", "Statement": statements}
     if len(json.dumps(policy, separators=(",", ":"))) > _LIMIT:
-        policy["Statement"] = [_shorten(statement, config.deployment) for statement in _make_statements(config)]
+        policy["Statement"] = [_shorten(statement, config.deployment) for statement in statements]
     return policy
 
 
-def _make_statements(config: Config) -> Iterator[dict[str, Any]]:
-    permissions = find_permissions(config)
+def _make_statements(config: Config, *, bake: bool) -> Iterator[dict[str, Any]]:
+    permissions = find_permissions(config, bake=bake)
     partition = _find_partition(config.region)
     here = f"arn:{partition}:ec2:{config.region}"
     requested = {"StringEquals": {f"aws:RequestTag/{TAG}": config.deployment}}
@@ -97,12 +105,25 @@ def _make_statements(config: Config) -> Iterator[dict[str, Any]]:
     # a snapshot is asked of its volume, and a volume of its snapshot, which bear the tag
     changing = sorted([*_select(permissions, "change", "ec2"), *_OF_WHAT_IS_THERE])
     yield _allow("ChangeWhatIsTagged", changing, [f"{here}:*:*/*"], tagged)
+    if bake:
+        yield from _make_bake_statements(permissions, here)
+        return
     yield from _make_schedule_statements(config, permissions, partition)
     if config.access == "ssm":
         yield from _make_session_statements(config, permissions, partition)
     if config.domain:
         names = _select(permissions, "change", "route53")
         yield _allow("Name", names, [f"arn:{partition}:route53:::hostedzone/*"], _make_names(config.domain))
+
+
+def _make_bake_statements(permissions: list[Permission], here: str) -> Iterator[dict[str, Any]]:
+    """Yield what images need: they are made of any instance, for snapshots have no tag yet, and bear dstk's tag."""
+    kept = [f"{here}::image/*", f"{here}::snapshot/*"]
+    yield _allow("Bake", _select(permissions, "bake"), [f"{here}:*:instance/*", *kept])
+    at_birth = {"StringEquals": {"ec2:CreateAction": ["CreateImage"]}}
+    yield _allow("TagWhatIsBaked", ["ec2:CreateTags"], kept, at_birth)
+    ours = {"Null": {f"aws:ResourceTag/{BAKED}": "false"}}
+    yield _allow("RemoveWhatIsBaked", _select(permissions, "unbake"), kept, ours)
 
 
 def _make_schedule_statements(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
 
@@ -13,9 +13,10 @@ from dstk_runner.project import load_backup, load_schedule
 from dstk_runner.remedies import explain
 from dstk_runner.results import Resource
 
-__all__ = ["TAG", "find_resources"]
+__all__ = ["BAKED", "TAG", "find_baked", "find_builders", "find_resources"]
 
 TAG = "dstk:deployment"
+BAKED = "dstk:baked"
 
 
 @dataclass(frozen=True)
@@ -67,6 +68,27 @@ def find_resources(*, deployment: str, region: str) -> tuple[Resource, ...]:
     except Exception as error:
         raise explain(error) from error
     return tuple(resource for resources in found for resource in resources)
+
+
+def find_builders(deployment: str) -> str:
+    """Return the deployment of the host of which `dstk bake` makes an image, as playbooks/vars/builder.yml has it."""
+    return f"{deployment}-bake"
+
+
+def find_baked(region: str) -> tuple[Resource, ...]:
+    """Ask AWS for the account's baked images in a region, which are of no deployment.
+
+    Raises:
+        DstkError: AWS could not be asked.
+    """
+    try:
+        asked = make_client("ec2", region).describe_images(
+            Owners=["self"], Filters=[{"Name": "tag-key", "Values": [BAKED]}]
+        )
+    except Exception as error:
+        raise explain(error) from error
+    kind = next(kind for kind in _KINDS if kind.name == "image")
+    return tuple(sorted(replace(_read_row(kind, row), billed=True) for row in asked["Images"]))
 
 
 def _find_schedules(scheduler: Any, iam: Any, budgets: Any, sts: Any, deployment: str) -> list[Resource]:

@@ -147,8 +147,8 @@ class Deployment:
     the seat, which outlives a roster that was sorted anew. `tls` is None where no host told of it.
     `names_by_hand` are names of notebooks and the address of each that are to be made where the domain is kept, for
     its zone is not in the account. `until` is when AWS stops the hosts for good (ISO 8601, UTC), empty where no
-    host tells of it. `idle` says of each host why it is up, or was stopped. `changed` counts the tasks that changed
-    something.
+    host tells of it. `idle` says of each host why it is up, or was stopped. `image` is what a host begins with that is
+    new, as in a plan. `changed` counts the tasks that changed something.
     """
 
     deployment: str
@@ -162,6 +162,7 @@ class Deployment:
     names_by_hand: Mapping[str, str] = field(default_factory=dict)
     until: str = ""
     idle: tuple[Idle, ...] = ()
+    image: Mapping[str, Any] = field(default_factory=dict)
     changed: int = 0
     log: Path | None = None
 
@@ -193,6 +194,7 @@ class Deployment:
             "names_by_hand": [{"name": name, "address": address} for name, address in self.names_by_hand.items()],
             "until": self.until,
             "idle": [idle.to_json() for idle in self.idle],
+            "image": dict(self.image),
         }
 
 
@@ -233,12 +235,16 @@ class Resource:
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """What `destroy` removed, and what a look afterwards still found."""
+    """What `destroy` removed, and what a look afterwards still found.
+
+    `images` are the baked images of the region, which are of no deployment, and stay.
+    """
 
     deployment: str
     region: str
     gone: tuple[Resource, ...] = ()
     left: tuple[Resource, ...] = ()
+    images: tuple[Resource, ...] = ()
     failures: tuple[Failure, ...] = ()
     log: Path | None = None
 
@@ -253,6 +259,7 @@ class Receipt:
         return {
             **open_document(self),
             "resources": [{**resource.to_json(), "gone": gone} for resource, gone in rows],
+            "images": [image.to_json() for image in self.images],
             "failures": [failure.to_json() for failure in self.failures],
         }
 

@@ -90,6 +90,7 @@ def test_the_longest_policy_is_one_that_iam_takes() -> None:
     more = {"budget_email": "ada@example.org", "schedule_backup": {"at": "03:00"}}
     config = load_config({"deployment": "d" * 40, **everything, **more})
     assert len(json.dumps(make_policy(config), separators=(",", ":"))) <= 6144
+    assert len(json.dumps(make_policy(config, bake=True), separators=(",", ":"))) <= 6144
 
 
 def test_without_one_of_its_actions_the_life_ends_with_the_remedy(place: Place, file: Path) -> None:

@@ -30,10 +30,10 @@ class Machine:
     instance_id: str
     key: Path
 
-    def boot(self) -> None:
+    def boot(self, *, image: str = "") -> None:
         """Create or start it, and wait until SSH gets in."""
         public_key = self.key.with_suffix(".pub").read_text(encoding="utf-8")
-        self.driver.ensure(HostSpec(self.instance_id, (public_key,), "ip-10-0-0-5"))
+        self.driver.ensure(HostSpec(self.instance_id, (public_key,), "ip-10-0-0-5", image=image))
         until(lambda: self.driver.state(self.instance_id) == "running", seconds=BOOT_SECONDS, what="the boot")
 
     def address(self) -> str:

@@ -46,6 +46,7 @@ class World:
 def world(home: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     monkeypatch.setattr("dstk_runner.resources.find_resources", world.find_resources)
+    monkeypatch.setattr("dstk_runner.resources.find_baked", lambda region: ())
     monkeypatch.setattr("dstk_runner.roll.find_hosts", world.find_hosts)
     monkeypatch.setattr("dstk_runner.checks.run_checks", world.run_checks)
     monkeypatch.setattr(
@@ -99,6 +100,7 @@ def test_the_document_has_the_keys_of_the_design_in_their_order(world: World, ho
         "names_by_hand",
         "until",
         "idle",
+        "image",
     ]
     assert list(document["notebooks"][0]) == [
         *("student", "url", "password", "instance_id", "address", "state", "container"),

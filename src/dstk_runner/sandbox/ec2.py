@@ -19,6 +19,8 @@ from dstk_runner.sandbox.dependencies import Dependencies
 from dstk_runner.sandbox.disks import Disks
 from dstk_runner.sandbox.launches import Launches
 from dstk_runner.sandbox.lifecycle import SandboxInstance
+from dstk_runner.sandbox.machine_images import MachineImage
+from dstk_runner.sandbox.own_images import OwnImages
 from dstk_runner.sandbox.wire import Call, current_call
 
 #: Regions that every account may use; the others it must opt into, and the sandbox's account has not,
@@ -39,7 +41,7 @@ REGIONS = {
 }
 
 
-class SandboxEC2(Dependencies, Launches, BlockStorage):
+class SandboxEC2(Dependencies, OwnImages, Launches, BlockStorage):
     """EC2 in one region of the sandbox."""
 
     @property
@@ -82,6 +84,11 @@ def find_instances() -> Iterator[tuple[SandboxEC2, SandboxInstance]]:
             for instance in reservation.instances:
                 if isinstance(instance, SandboxInstance):
                     yield backend, instance
+
+
+def find_own_images() -> list[MachineImage]:
+    """Return the images of instances in every region."""
+    return [image for backend in find_backends() for image in backend.find_own_images()]
 
 
 def find_used_addresses() -> set[str]:

@@ -27,3 +27,5 @@ class HostSpec:
     hostname: str
     user_data: str = ""
     disks: tuple[Disk, ...] = ()
+    #: The image of the account's own that it begins with; empty is a fresh Ubuntu.
+    image: str = ""

@@ -19,6 +19,7 @@ from dstk_runner.sandbox.errors import SandboxError
 from dstk_runner.sandbox.folder import find_label
 from dstk_runner.sandbox.host import HostSpec, State
 from dstk_runner.sandbox.images import ensure_host_image
+from dstk_runner.sandbox.kept import KeptDisks
 from dstk_runner.sandbox.network import Network, ensure_network, find_nameservers, remove_network
 from dstk_runner.sandbox.notebook import find_machine_pip_settings
 from dstk_runner.sandbox.packages import Progress
@@ -59,7 +60,8 @@ class HostDriver:
         self._disks = LoopDisks(folder)
         self._attached: dict[str, set[str]] = {}
         self._share = Share()
-        self._client = client(timeout=120)
+        self._client = client(timeout=600)
+        self._kept = KeptDisks(self._client, {LABEL: self._label})
         self._lock = threading.Lock()
         self._looked_at = 0.0
         self._found: dict[str, dict[str, Any]] = {}
@@ -76,7 +78,9 @@ class HostDriver:
         if container is not None and container["State"] == "running":
             return
         if container is None or container["State"] == "removing":
-            self._create(spec, ensure_host_image(self._on_progress), ensure_network(self._client))
+            fresh = ensure_host_image(self._on_progress)
+            image = self._kept.find_image(find_name(spec.image)) if spec.image else fresh
+            self._create(spec, image, ensure_network(self._client))
         self._answered.discard(spec.instance_id)
         self._list_disks(spec)
         self._client.api.start(find_name(spec.instance_id))
@@ -133,9 +137,7 @@ class HostDriver:
         with suppress(NotFound):
             self._client.api.remove_container(find_name(instance_id), force=True, v=True)
         self._release(instance_id)
-        for store in STORES:
-            with suppress(NotFound):
-                self._client.api.remove_volume(f"{find_name(instance_id)}-{store}", force=True)
+        self._kept.remove_volumes(find_name(instance_id), STORES)
         self._answered.discard(instance_id)
         self._forget()
 
@@ -147,6 +149,8 @@ class HostDriver:
         """Remove all instances of this sandbox; where no other sandbox is left, the registry and the network too."""
         for instance_id in self.instance_ids():
             self.remove(instance_id)
+        for image_id in self.image_ids():
+            self.remove_image(image_id)
         # volumes whose container went away by other hands
         for volume in self._client.api.volumes(filters={"label": f"{LABEL}={self._label}"})["Volumes"] or ():
             self._client.api.remove_volume(volume["Name"], force=True)
@@ -156,12 +160,33 @@ class HostDriver:
                 remove_registry(self._client)
                 remove_network(self._client)
 
+    def bake(self, instance_id: str, image_id: str) -> None:
+        """Keep the disks of an instance under an image's id. One that runs is stopped meanwhile, as AWS does it."""
+        was_running = self.state(instance_id) != "exited"
+        if was_running:
+            self.stop(instance_id)
+        try:
+            self._kept.keep(find_name(instance_id), find_name(image_id), STORES)
+        finally:
+            if was_running:
+                self._client.api.start(find_name(instance_id))
+            self._forget()
+
+    def image_ids(self) -> set[str]:
+        """Return the ids of all images that were made of this sandbox's instances."""
+        return {name.removeprefix(PREFIX) for name in self._kept.find_kept()}
+
+    def remove_image(self, image_id: str) -> None:
+        """Remove the disks that are kept under an image's id. Instances that began with them go on."""
+        self._kept.remove(find_name(image_id), STORES)
+
     def _create(self, spec: HostSpec, image: str, network: Network) -> None:
         name = find_name(spec.instance_id)
         labels = {LABEL: self._label, f"{LABEL}.instance": spec.instance_id}
         binds = []
         for store, path in STORES.items():
-            self._client.api.create_volume(f"{name}-{store}", labels=labels)
+            kept = f"{find_name(spec.image)}-{store}" if spec.image else None
+            self._kept.ensure_volume(f"{name}-{store}", labels, copy_of=kept)
             binds.append(f"{name}-{store}:{path}")
         host_config = self._client.api.create_host_config(
             binds=binds,

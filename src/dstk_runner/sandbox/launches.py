@@ -52,6 +52,8 @@ class Launches(MachineImages):
         image = self.find_image(image_id)
         if image is None and image_id not in self.amis:
             raise InvalidAMIIdError(image_id)
+        if image is not None and image.state != "available":
+            raise EC2ClientError("InvalidAMIID.Unavailable", f"The image id '[{image_id}]' is not available")
         self._check_instance_type(kwargs["instance_type"], image, zone=find_zone(self, call.params))
         if kwargs.get("key_name") and kwargs["key_name"] not in self.key_pairs:
             message = f"The key pair '{kwargs['key_name']}' does not exist"

@@ -20,9 +20,11 @@ from moto.core.utils import utcnow
 
 from dstk_runner.sandbox.block_storage import find_attachments, find_disks
 from dstk_runner.sandbox.consoles import render_console
-from dstk_runner.sandbox.ec2 import find_instances
+from dstk_runner.sandbox.ec2 import find_instances, find_own_images
 from dstk_runner.sandbox.host import Disk, HostSpec, State
 from dstk_runner.sandbox.lifecycle import SandboxInstance
+from dstk_runner.sandbox.machine_images import MachineImage
+from dstk_runner.sandbox.own_images import find_own_image
 
 TICK = 0.25
 #: Ticks between two looks at a host that should be running and that nobody asked anything of.
@@ -62,6 +64,15 @@ class Hosts(Protocol):
     def instance_ids(self) -> set[str]:
         """Return the instances that have a host."""
 
+    def bake(self, instance_id: str, image_id: str) -> None:
+        """Keep what a host holds, for hosts that shall begin with it."""
+
+    def image_ids(self) -> set[str]:
+        """Return the images that are kept."""
+
+    def remove_image(self, image_id: str) -> None:
+        """Keep an image no more."""
+
 
 class Reconciler:
     """Compares what users asked for with what is, every quarter of a second, and has the difference worked off."""
@@ -79,6 +90,8 @@ class Reconciler:
         self._failures: Counter[str] = Counter()
         #: The volumes that each host was told of last.
         self._disks: dict[str, tuple[Disk, ...]] = {}
+        #: Images whose disks are kept.
+        self._kept: set[str] = set()
         self._ticks = 0
         self._ended = threading.Event()
         self._pool = ThreadPoolExecutor(WORKERS, "host")
@@ -88,6 +101,8 @@ class Reconciler:
         """Remove the hosts that no instance owns, and begin."""
         with self._lock:
             known = {instance.id for _, instance in find_instances()}
+            images = {image.id for image in find_own_images()}
+        self._kept = self._hosts.image_ids() | images
         for instance_id in self._hosts.instance_ids() - known:
             log.info("%s is left over from an earlier sandbox", instance_id)
             self._submit(instance_id, partial(self._hosts.remove, instance_id))
@@ -104,7 +119,10 @@ class Reconciler:
         """Look once at everything."""
         with self._lock:
             seen = [(backend, instance, instance.state) for backend, instance in find_instances()]
+            images = find_own_images()
         self._ticks += 1
+        # first, for an instance may be ended as soon as its image is asked for
+        self._follow_images(images)
         for backend, instance, state in seen:
             if instance.id in self._busy:
                 continue
@@ -115,6 +133,27 @@ class Reconciler:
             else:
                 self._follow(instance, state)
         self._after()
+
+    def _follow_images(self, images: list[MachineImage]) -> None:
+        """Make the images that are asked for, one after the other, and let go of those that are no more."""
+        for image in images:
+            if image.state == "pending" and not {image.id, image.instance_id} & self._busy:
+                self._busy.add(image.id)
+                self._submit(str(image.instance_id), partial(self._bake, image))
+        for image_id in self._kept - {image.id for image in images} - self._busy:
+            self._kept.discard(image_id)
+            self._submit(image_id, partial(self._hosts.remove_image, image_id))
+
+    def _bake(self, image: MachineImage) -> None:
+        state = "failed"
+        try:
+            self._hosts.bake(str(image.instance_id), image.id)
+            state = "available"
+        finally:
+            with self._lock:
+                image.state = state
+            self._kept.add(image.id)
+            self._busy.discard(image.id)
 
     def _follow(self, instance: SandboxInstance, state: str) -> None:
         """Bring one host a step nearer to its instance's state, or end the state it has reached."""
@@ -228,6 +267,7 @@ def find_spec(instance: SandboxInstance) -> HostSpec:
         hostname=hostname,
         user_data=user_data,
         disks=find_disks(instance),
+        image=find_own_image(instance),
     )
 
 
@@ -269,6 +309,16 @@ class TimedHosts:
     def instance_ids(self) -> set[str]:
         """Nothing outlives the process."""
         return set()
+
+    def bake(self, instance_id: str, image_id: str) -> None:
+        """There is nothing to keep."""
+
+    def image_ids(self) -> set[str]:
+        """Nothing is kept."""
+        return set()
+
+    def remove_image(self, image_id: str) -> None:
+        """Nothing was kept."""
 
     def _change(self, instance_id: str, state: State) -> None:
         if self._states.get(instance_id, ("absent", "absent", 0.0))[1] != state:

@@ -114,3 +114,23 @@ def test_another_sandbox_s_machines_are_not_seen(machine: Machine, tmp_path: Pat
         assert other.instance_ids() == set()
     finally:
         other.close()
+
+
+def test_a_machine_begins_with_what_another_s_image_holds(driver: HostDriver, machine: Machine, other: Machine) -> None:
+    machine.ssh("echo kept >kept && sudo mkdir -p /var/lib/docker/overlay2/1/diff && sudo chmod 711 /var/lib/docker")
+    machine.ssh("echo layer | sudo tee /var/lib/docker/overlay2/1/diff/file; echo 1 | sudo tee /var/lib/docker/record")
+    driver.remove(other.instance_id)
+    driver.stop(machine.instance_id)
+    driver.bake(machine.instance_id, "ami-1")
+    try:
+        assert driver.image_ids() == {"ami-1"}
+        other.boot(image="ami-1")
+        other.ssh("echo 2 | sudo tee -a /var/lib/docker/record")
+        read = "cat kept && sudo cat /var/lib/docker/overlay2/1/diff/file /var/lib/docker/record"
+        assert other.ssh(read).stdout == "kept\nlayer\n1\n2\n"
+        driver.remove(other.instance_id)
+    finally:
+        driver.remove_image("ami-1")
+        machine.boot()
+    assert machine.ssh("sudo cat /var/lib/docker/record").stdout == "1\n"
+    assert driver.image_ids() == set()

@@ -30,12 +30,12 @@ def backend(monkeypatch: pytest.MonkeyPatch) -> SandboxEC2:
 def launch(backend: SandboxEC2) -> Launch:
     """Launch an instance with a public address in the region's default network."""
 
-    def run(**more: Any) -> SandboxInstance:
-        image = next(iter(backend.amis.values()))
+    def run(image_id: str = "", **more: Any) -> SandboxInstance:
+        image_id = image_id or next(iter(backend.amis))
         subnet = backend.get_default_subnets()[f"{REGION}a"]
         with working_on(Call("ec2", REGION, "RunInstances", "ec2", None)):
             reservation = backend.run_instances(
-                image.id,
+                image_id,
                 1,
                 None,
                 [],

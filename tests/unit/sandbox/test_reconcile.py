@@ -15,6 +15,7 @@ from moto.core.utils import utcnow
 from dstk_runner.sandbox.ec2 import SandboxEC2, working_on
 from dstk_runner.sandbox.host import Disk, HostSpec, State
 from dstk_runner.sandbox.lifecycle import SandboxInstance
+from dstk_runner.sandbox.machine_images import MachineImage
 from dstk_runner.sandbox.reconcile import LOOK, TRIES, Reconciler, TimedHosts, find_spec
 from dstk_runner.sandbox.wire import Call
 
@@ -28,6 +29,7 @@ class ObedientHosts:
         self.states: dict[str, State] = {}
         self.disks: dict[str, tuple[Disk, ...]] = {}
         self.specs: list[HostSpec] = []
+        self.baked: dict[str, State] = {}
         self.broken = False
         self.after_ensure: State = "running"
 
@@ -54,6 +56,17 @@ class ObedientHosts:
 
     def instance_ids(self) -> set[str]:
         return set(self.states)
+
+    def bake(self, instance_id: str, image_id: str) -> None:
+        if self.broken:
+            raise RuntimeError("no room on the disk")
+        self.baked[image_id] = self.states[instance_id]
+
+    def image_ids(self) -> set[str]:
+        return set(self.baked)
+
+    def remove_image(self, image_id: str) -> None:
+        del self.baked[image_id]
 
 
 @pytest.fixture
@@ -292,3 +305,55 @@ def test_a_running_host_gets_a_volume_and_loses_it(
         backend.detach_volume(volume.id, instance.id, "")
     tick_until(reconciler, lambda: volume.attachment is None)
     assert hosts.disks == {instance.id: ()}
+
+
+def make_image(backend: SandboxEC2, instance: SandboxInstance) -> MachineImage:
+    image = backend.create_image(instance.id, "baked", "", [])
+    assert isinstance(image, MachineImage)
+    return image
+
+
+def test_an_image_is_there_once_the_disks_are_kept(
+    backend: SandboxEC2, reconciler: Reconciler, hosts: ObedientHosts, launch: Launch
+) -> None:
+    image = make_image(backend, run(reconciler, launch()))
+    assert image.state == "pending"
+    tick_until(reconciler, lambda: image.state == "available")
+    assert hosts.baked == {image.id: "running"}
+
+
+def test_an_instance_that_ends_at_once_is_in_its_image(
+    backend: SandboxEC2, reconciler: Reconciler, hosts: ObedientHosts, launch: Launch
+) -> None:
+    instance = run(reconciler, launch())
+    image = make_image(backend, instance)
+    instance.terminate()
+    tick_until(reconciler, lambda: instance.state == "terminated")
+    assert (image.state, hosts.baked) == ("available", {image.id: "running"})
+
+
+def test_an_image_whose_disks_cannot_be_kept_has_failed(
+    backend: SandboxEC2, reconciler: Reconciler, hosts: ObedientHosts, launch: Launch
+) -> None:
+    instance = run(reconciler, launch())
+    hosts.broken = True
+    image = make_image(backend, instance)
+    tick_until(reconciler, lambda: image.state == "failed")
+
+
+def test_the_disks_of_an_image_go_with_it(
+    backend: SandboxEC2, reconciler: Reconciler, hosts: ObedientHosts, launch: Launch
+) -> None:
+    image = make_image(backend, run(reconciler, launch()))
+    tick_until(reconciler, lambda: image.state == "available")
+    backend.deregister_image(image.id)
+    tick_until(reconciler, lambda: hosts.baked == {})
+
+
+def test_a_host_begins_with_the_image_that_its_instance_was_launched_from(
+    backend: SandboxEC2, reconciler: Reconciler, launch: Launch
+) -> None:
+    first = run(reconciler, launch())
+    image = make_image(backend, first)
+    tick_until(reconciler, lambda: image.state == "available")
+    assert (find_spec(first).image, find_spec(launch(image_id=image.id)).image) == ("", image.id)
