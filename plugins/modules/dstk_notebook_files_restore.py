@@ -83,12 +83,19 @@ KERNEL=="{kernel}", OPTIONS+="link_priority=-100", ENV{{SYSTEMD_READY}}="0"
 """
 DEVICES = Path("/dev")
 WAIT_SECONDS = 60
-LEFT_OUT = "./.local/share/jupyter/runtime"
-"""What opens the notebook that ran then."""
-RECEIVE = (
-    'set -e; new=".$1.partial"; rm -rf "$new"; mkdir "$new"; trap \'rm -rf "$new"\' EXIT; '
-    'tar --extract --file - --no-same-owner --directory "$new"; [ ! -e "$1" ]; mv "$new" "$1"; trap - EXIT'
-)
+LEFT_OUT = ("./.local/share/jupyter/runtime", "./lost+found")
+"""What opens the notebook that ran then, and what is the file system's own."""
+RECEIVE = """\
+set -e
+if [ -e "$1" ]; then echo "$1 is there already" >&2; exit 1; fi
+new=".$1.partial"
+rm -rf "$new"
+mkdir "$new"
+trap 'rm -rf "$new"' EXIT
+tar --extract --file - --no-same-owner --directory "$new"
+mv "$new" "$1"
+trap - EXIT
+"""
 
 
 def find_rule(volume: str) -> Path:
@@ -155,7 +162,8 @@ def copy_home(homes: Path, notebook: Mapping[str, Any], folder: str, timeout: fl
 
 def send(home: Path, container: str, folder: str, timeout: float) -> None:
     """Hand what lies in a folder of root's to the notebook's user, who unpacks it."""
-    pack = ["tar", "--create", "--file", "-", f"--exclude={LEFT_OUT}", "--directory", str(home), "."]
+    left_out = [f"--exclude={name}" for name in LEFT_OUT]
+    pack = ["tar", "--create", "--file", "-", *left_out, "--directory", str(home), "."]
     unpack = ["docker", "exec", "--interactive", "--user", USER, "--workdir", HOME, container]
     unpack += ["timeout", f"{timeout:g}", "sh", "-c", RECEIVE, "sh", folder]
     with subprocess.Popen(pack, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL) as packing:  # noqa: S603

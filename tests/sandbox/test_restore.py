@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
+from support.environment import ROOT
 from support.place import DEPLOYMENT, OURS, REGION, Place, opened
 
 HOMES = {"dstk:deployment": DEPLOYMENT, "dstk:homes": "ada", "dstk:placement": "dedicated", "dstk:seat:01": "ada 0a"}
@@ -37,6 +39,16 @@ class Homes(Place):
 
     def back_up(self, **variables: Any) -> str:
         return self.ensure("backup", "-e", json.dumps({"dstk_region": REGION, **variables}))
+
+    def lend(self, host: str, state: str, **more: str) -> dict[str, Any]:
+        """What the steps of restore_home.yml do on the controller."""
+        given = {"deployment": DEPLOYMENT, "region": REGION, "state": state, "instance_id": host, **more}
+        command = ["ansible", "localhost", "-m", "dstk_backups", "-a", json.dumps(given)]
+        environment = {**self.environment, "ANSIBLE_CALLBACK_RESULT_FORMAT": "json"}
+        done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120)
+        assert done.returncode == 0, done.stdout
+        answer: dict[str, Any] = json.loads(done.stdout.partition("=>")[2])
+        return answer
 
     def snapshots(self) -> list[str]:
         rows = self.client.describe_snapshots(OwnerIds=["self"], Filters=OURS)["Snapshots"]
@@ -89,6 +101,16 @@ def test_a_snapshot_that_is_not_there_stops_no_host(place: Homes, made: tuple[st
     code, output = place.run("restore", "-e", "dstk_snapshot=snap-0123456789abcdef0")
     assert (code, "is no whole backup" in output, "Fix: " in output) == (2, True, True)
     assert place.instances()[0]["State"]["Name"] == "running"
+
+
+def test_a_host_has_a_volume_of_a_backup_for_a_while(place: Homes, made: tuple[str, str]) -> None:
+    host, own = made
+    lent = place.lend(host, "lent")["volume"]
+    place.lend(host, "attached", volume=lent)
+    [row] = place.client.describe_volumes(VolumeIds=[lent])["Volumes"]
+    assert [(item["InstanceId"], item["Device"]) for item in row["Attachments"]] == [(host, "/dev/sdp")]
+    place.lend(host, "returned")
+    assert [row["VolumeId"] for row in place.volumes()] == [own]
 
 
 def test_a_volume_of_the_snapshot_takes_the_place_of_the_one_of_now_which_is_kept(
