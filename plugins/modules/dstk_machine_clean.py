@@ -44,7 +44,7 @@ OWN = {
         *(
             f"{home}/{name}"
             for home in ("/root", "/home/*")
-            for name in (".docker", ".ansible", ".cache", ".*_history")
+            for name in (".docker", ".ansible", ".ansible_async", ".cache", ".step", ".*_history")
         ),
     ),
     "what was left on the way": ("/tmp/*", "/var/tmp/*", "/var/lib/fail2ban/*", "/var/crash/*"),  # noqa: S108
