@@ -37,9 +37,10 @@ def look(image: str, command: str) -> str:
     return subprocess.run(asked, capture_output=True, text=True, check=True).stdout
 
 
-def test_nothing_but_the_image_is_left_of_the_host_it_was_made_of(baking: dict[str, Any], api: Api) -> None:
+def test_nothing_but_the_image_is_left_of_the_host_it_was_made_of(user: User, baking: dict[str, Any], api: Api) -> None:
     assert baking["ok"], baking
-    assert [image["id"] for image in baking["images"]] == [baking["image_id"]]
+    listed = user.document("bake", "--list", *OPTIONS)["images"]
+    assert [image["id"] for image in listed] == [image["id"] for image in baking["images"]] == [baking["image_id"]]
     assert api.left("baked-bake") == {}
 
 

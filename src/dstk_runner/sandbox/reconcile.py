@@ -311,7 +311,8 @@ class TimedHosts:
         return set()
 
     def bake(self, instance_id: str, image_id: str) -> None:
-        """There is nothing to keep."""
+        """Take a moment; there is nothing to keep."""
+        time.sleep(self._moment)
 
     def image_ids(self) -> set[str]:
         """Nothing is kept."""
