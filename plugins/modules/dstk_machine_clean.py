@@ -39,7 +39,7 @@ removed:
 OWN = {
     "keys of SSH, by which the machine is known": ("/etc/ssh/ssh_host_*",),
     "who may log in": ("/root/.ssh", "/home/*/.ssh"),
-    "keys, certificates and passwords of notebooks": ("/etc/dstk/*", "/srv/dstk", "/var/lib/caddy"),
+    "keys, certificates and passwords of notebooks": ("/etc/dstk/*", "/srv/dstk", "/var/lib/caddy/*"),
     "logins of registries, and histories": (
         *(
             f"{home}/{name}"

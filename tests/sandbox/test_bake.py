@@ -47,7 +47,7 @@ def ask(place: Place, **given: Any) -> dict[str, Any]:
 
 
 def make(place: Place, **more: Any) -> dict[str, Any]:
-    instance = place.instances()[0]["InstanceId"]
+    instance = more.get("instance_id") or place.instances()[0]["InstanceId"]
     wish = {"instance_id": instance, "deployment": DEPLOYMENT, "ubuntu": "24.04", "notebook_image": NOTEBOOK}
     return ask(place, state="present", **{**wish, **more})
 

@@ -11,7 +11,7 @@ from support.plugins import Load
 
 OWN = (
     *("etc/ssh/ssh_host_ed25519_key", "etc/ssh/ssh_host_ed25519_key.pub", "root/.ssh", "home/ubuntu/.ssh"),
-    *("etc/dstk/ada", "etc/dstk/tls", "srv/dstk", "var/lib/caddy", "home/ubuntu/.bash_history", "root/.docker"),
+    *("etc/dstk/ada", "etc/dstk/tls", "srv/dstk", "var/lib/caddy/inside", "home/ubuntu/.bash_history", "root/.docker"),
     *("tmp/left", "var/lib/cloud", "var/lib/systemd/random-seed"),
 )
 NOT_OWN = (
@@ -22,7 +22,8 @@ NOT_OWN = (
         "tmp/ansible_dstk_payload",
         "etc/fstab",
     ),
-    *("etc/fstab", "home/ubuntu/.bashrc", "var/lib/containerd", "etc/docker/daemon.json"),
+    # Caddy does not make its own home
+    *("var/lib/caddy", "etc/fstab", "home/ubuntu/.bashrc", "var/lib/containerd", "etc/docker/daemon.json"),
 )
 
 
