@@ -102,7 +102,7 @@ def test_only_the_newest_are_kept(made: Homes) -> None:
     assert len(made.snapshots(homes="eve")) == NIGHTLY["keep"]
 
 
-def test_the_role_may_not_delete_what_it_did_not_make_sense_of(made: Homes, place: Homes) -> None:
+def test_the_role_deletes_only_what_is_the_deployments(made: Homes, place: Homes) -> None:
     iam = place.make_client("iam")
     document = iam.get_role_policy(RoleName=f"{DEPLOYMENT}-backup", PolicyName="backup")["PolicyDocument"]
     deletes = [row for row in document["Statement"] if "ec2:DeleteSnapshot" in row["Action"]]
