@@ -6,7 +6,7 @@ import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from support.plugins import load_plugin
@@ -46,6 +46,8 @@ fleets = st.builds(
     elastic=st.booleans(),
     spot=st.booleans(),
 )
+# a machine of two cores has other work, and an example may wait for it
+SLOW = settings(deadline=None)
 periods = st.floats(1, 10_000)
 shares = st.floats(0, 1)
 
@@ -54,6 +56,7 @@ def add_up(fleet: Any, period: float, share: float, transfer: float = 1.0) -> An
     return cost.bill(fleet, TABLE, REGION, period=period, hours=share * period, transfer=transfer)
 
 
+@SLOW
 @given(fleets, periods, shares)
 def test_a_bill_is_the_sum_of_its_lines_to_the_cent(fleet: Any, period: float, share: float) -> None:
     bill = add_up(fleet, period, share)
@@ -61,6 +64,7 @@ def test_a_bill_is_the_sum_of_its_lines_to_the_cent(fleet: Any, period: float, s
     assert all(item.usd == round(item.quantity * item.price, 2) for item in bill.items)
 
 
+@SLOW
 @given(fleets, periods, shares, shares)
 def test_more_hours_never_cost_less(fleet: Any, period: float, one: float, other: float) -> None:
     less, more = sorted((one, other))
@@ -68,6 +72,7 @@ def test_more_hours_never_cost_less(fleet: Any, period: float, one: float, other
     assert add_up(fleet, period, less).total <= add_up(fleet, period, more).total + 0.05
 
 
+@SLOW
 @given(fleets, periods, shares)
 def test_what_is_stopped_costs_its_disks_and_its_kept_addresses(fleet: Any, period: float, share: float) -> None:
     names = {item.name for item in add_up(fleet, period, 0.0, transfer=0).items}
@@ -75,12 +80,14 @@ def test_what_is_stopped_costs_its_disks_and_its_kept_addresses(fleet: Any, peri
     assert ("public IPv4" in names) == fleet.elastic
 
 
+@SLOW
 @given(fleets, periods, shares)
 def test_twice_the_period_costs_twice_as_much(fleet: Any, period: float, share: float) -> None:
     once, twice = add_up(fleet, period, share).total, add_up(fleet, 2 * period, share).total
     assert twice == pytest.approx(2 * once, abs=0.2)
 
 
+@SLOW
 @given(fleets, periods, shares)
 def test_what_has_no_price_is_named_and_never_counted_as_nothing(fleet: Any, period: float, share: float) -> None:
     bill = cost.bill(fleet, TABLE, "mx-central-1", period=period, hours=share * period, transfer=1)
@@ -90,6 +97,7 @@ def test_what_has_no_price_is_named_and_never_counted_as_nothing(fleet: Any, per
     assert bill.total == round(sum(item.usd for item in known), 2)
 
 
+@SLOW
 @given(st.floats(0, 200), st.floats(0, 50), st.floats(0, 10_080), st.integers(1, 40))
 def test_a_host_runs_no_longer_than_a_week_has_hours(hours: float, sessions: float, minutes: float, seats: int) -> None:
     used = cost.find_used_hours(hours_a_week=hours, sessions=sessions, idle_minutes=minutes, seats=seats)
