@@ -1,6 +1,7 @@
-"""Boot and remove machines as the sandbox has them, outside of any AWS: `machines.py up|down FOLDER KEY NAME...`.
+"""Boot and remove machines as the sandbox has them, outside of any AWS: `machines.py up|down FOLDER KEY NAME=N...`.
 
-Where machines are up, what Molecule has to know of them is printed.
+N volumes of 1 GB: vol-00000000000000001 is /dev/nvme5n1, and so on. Where machines are up, what Molecule has to know
+of them is printed.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import yaml
 
 from dstk_runner.sandbox.engine import ensure_docker
 from dstk_runner.sandbox.folder import ensure_folder
-from dstk_runner.sandbox.host import HostSpec
+from dstk_runner.sandbox.host import Disk, HostSpec
 from dstk_runner.sandbox.hosts import HostDriver
 from dstk_runner.sandbox.registry import ensure_registry
 
@@ -28,15 +29,16 @@ def say(text: str) -> None:
     sys.stderr.write(f"{text}\n")
 
 
-def ensure_machines(driver: HostDriver, key: Path, names: list[str]) -> list[dict[str, object]]:
+def ensure_machines(driver: HostDriver, key: Path, names: dict[str, int]) -> list[dict[str, object]]:
     """Boot the machines, wait for their sshd, and answer how each is reached."""
     defaults = yaml.safe_load((ROOT / "group_vars" / "all.yml").read_text(encoding="utf-8"))
     ensure_registry([defaults["dstk_notebook_image"]], say)
     public_key = key.with_suffix(".pub").read_text(encoding="utf-8")
-    for name in set(names) - driver.instance_ids():
+    for name in names.keys() - driver.instance_ids():
         driver.remove(name)  # a run that was killed, in a folder that nobody knows any more, may have left it
-    for name in names:
-        driver.ensure(HostSpec(name, (public_key,), name))
+    for name, volumes in names.items():
+        disks = tuple(Disk(f"vol-{number:017}", f"nvme{number + 4}n1", 1) for number in range(1, volumes + 1))
+        driver.ensure(HostSpec(name, (public_key,), name, disks=disks))
     deadline = time.monotonic() + BOOT_SECONDS
     while any(driver.state(name) != "running" for name in names):
         if time.monotonic() > deadline:
@@ -55,7 +57,8 @@ def ensure_machines(driver: HostDriver, key: Path, names: list[str]) -> list[dic
 
 
 if __name__ == "__main__":
-    action, folder, key, *names = sys.argv[1:]
+    action, folder, key, *asked = sys.argv[1:]
+    names = {name: int(volumes or 0) for name, _, volumes in (word.partition("=") for word in asked)}
     ensure_docker(say)
     with closing(HostDriver(ensure_folder(Path(folder)), on_progress=say)) as driver:
         if action == "up":

@@ -10,6 +10,8 @@ NOTEBOOK_CPUS = 1
 """What a notebook that shares its host may take where nothing is said: MB, processors."""
 SYSTEM_GB = 16
 """What homes leave of a disk: the system, the image, and the next one beside it."""
+GB_A_SEAT = 10
+"""What a volume with homes is made with for each seat, as dstk_volumes says."""
 SEATS = 4
 """By how many the rest is divided at least on a shared host whose number of seats is not said."""
 
@@ -53,6 +55,7 @@ def dstk_host_notebooks(
     disk: int = 30,
     seats: object = "auto",
     sudo: object = False,
+    volume: object = "",
 ) -> list[dict[str, Any]]:
     """Answer the notebooks of a host that this run serves, as the role jupyter_container takes them.
 
@@ -68,14 +71,15 @@ def dstk_host_notebooks(
         memory: MB, or ``auto``.
         cpus: processors, or ``auto``.
         domain: of the notebooks' names; where it is empty, they have none.
-        home: GB of a home, or ``auto``: an equal part of the disk.
+        home: GB of a home, or ``auto``: an equal part of the volume, else of the disk.
         disk: GB of the host's disk.
         seats: how many a shared host has, or ``auto``.
         sudo: whether students may become root in their containers.
+        volume: GB of the volume with the homes, or ``auto``: 10 a seat; empty where there is none.
     """
     names, rows, taken, notebooks = parse_limit(limit), list(members), list(taken), []
     parts = 1 if not shared else max(SEATS, len(taken)) if str(seats) == "auto" else int(str(seats))
-    size = max(1, (int(disk) - SYSTEM_GB) // parts) if str(home) == "auto" else int(str(home))
+    size = int(str(home)) if str(home) != "auto" else find_part(str(volume), int(disk), parts)
     for seat in taken:
         row = find_row(seat, rows)
         if row is None or (names and not {row["student"], seat["student"]} & set(names)):
@@ -93,6 +97,13 @@ def dstk_host_notebooks(
             }
         )
     return notebooks
+
+
+def find_part(volume: str, disk: int, parts: int) -> int:
+    """Answer the GB of one of the equal parts of a volume with homes, or of what the system leaves of the root disk."""
+    if volume == "auto":
+        return GB_A_SEAT
+    return max(1, (int(volume) if volume else disk - SYSTEM_GB) // parts)
 
 
 def find_place(seat: Mapping[str, Any], *, port: int, domain: str) -> dict[str, Any]:

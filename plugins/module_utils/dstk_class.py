@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Any
 
 from ansible.module_utils.dstk_aws_errors import Explanation
 from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, error_code, tags_of
 from ansible.module_utils.dstk_fleet import Fleet, explain_error
+from ansible.module_utils.dstk_kept import find_their_volumes, launch_kept, plan_instance, tend_volumes
 from ansible.module_utils.dstk_launch import LIVE, NO_CAPACITY, Launcher, run_parameters, state_of
 from ansible.module_utils.dstk_seats import (
     DEDICATED,
@@ -23,64 +24,19 @@ from ansible.module_utils.dstk_seats import (
     settle,
 )
 from ansible.module_utils.dstk_types import find_types
-
-
-@dataclass(frozen=True)
-class Wishes:
-    """What a class wants, as the module dstk_hosts takes it."""
-
-    deployment: str
-    rows: Sequence[Row]
-    limit: frozenset[str]
-    placement: str
-    types: Sequence[str]
-    sizes: Mapping[str, str]
-    images: Mapping[str, Mapping[str, Any]]
-    subnets: Sequence[Mapping[str, str]]
-    launch: Mapping[str, Any]
-    timeout: float
-
-    @classmethod
-    def read(cls, given: Mapping[str, Any]) -> Wishes:
-        """Read the module's parameters."""
-        people = [{key: str(row.get(key) or "") for key in Row.__annotations__} for row in given["students"]]
-        return cls(
-            deployment=given["deployment"],
-            rows=[Row(**person) for person in people],
-            limit=frozenset(given["limit"]),
-            placement=given["placement"],
-            types=list(dict.fromkeys([given["instance_type"], *given["instance_types"]])),
-            sizes={key: given[key] for key in ("students_per_host", "notebook_memory", "notebook_cpus")},
-            images=given["images"],
-            subnets=given["subnets"],
-            launch={key: given[key] for key in ("volume_size", "security_group_ids", "key_name", "instance_profile")},
-            timeout=given["timeout"],
-        )
-
-    def includes(self, student: str) -> bool:
-        """Answer whether this run is about a student."""
-        return not self.limit or student in self.limit
-
-
-@dataclass
-class Work:
-    """What a run does: the seats of each host, the tags that it lacks, and whom it cannot serve."""
-
-    seats: dict[str, list[Seat]] = field(default_factory=dict)
-    tags: dict[str, dict[str, str]] = field(default_factory=dict)
-    launched: dict[str, dict[str, Any]] = field(default_factory=dict)
-    failures: dict[str, Explanation] = field(default_factory=dict)
-
-    def fail(self, students: Sequence[str], reason: Explanation) -> None:
-        """Note why these students have no host."""
-        self.failures.update(dict.fromkeys(students, reason))
+from ansible.module_utils.dstk_volumes import attach, data_mapping, find_kept, find_size, find_volumes
+from ansible.module_utils.dstk_wishes import Wishes, Work
 
 
 def ensure_seats(fleet: Fleet, wishes: Wishes, *, check_mode: bool = False) -> dict[str, Any]:
     """Give every student of the run a seat on a running host, and answer what the module returns."""
     found = fleet.find()
     live = {item["InstanceId"]: item for item in found if state_of(item) in LIVE}
+    volumes = find_volumes(fleet.client, wishes.deployment)
+    # a host that is gone lives on in its volume, and keeps its seats
+    kept = {volume.id: volume for volume in find_kept(volumes, live)}
     hosts = [Host(key, item["InstanceType"], tags_of(item)) for key, item in live.items()]
+    hosts += [Host(volume.id, wishes.types[0], volume.host_tags) for volume in kept.values()]
     asked = [*wishes.types, *(row.instance_type for row in wishes.rows if row.instance_type)]
     kinds = find_types(fleet.client, [*asked, *(host.type for host in hosts if host.placement == SHARED)])
     capacities = {
@@ -100,9 +56,12 @@ def ensure_seats(fleet: Fleet, wishes: Wishes, *, check_mode: bool = False) -> d
     work = Work()
     for row, host_id in settlement.conflicts:
         work.fail([row.student], _why_taken(row, host_id))
-    _seat_on_hosts(work, wishes, hosts, settlement)
+    _seat_on_hosts(work, wishes, [host for host in hosts if host.id in live], settlement)
+    find_their_volumes(work, live, volumes, kept.values())
     launcher = Launcher(fleet.client, wishes.deployment, {item["InstanceId"] for item in found})
     numbers = _count_from(max((host.number for host in hosts), default=0), work)
+    for volume in kept.values():
+        launch_kept(work, wishes, volume, settlement, kinds, None if check_mode else launcher)
     for rows in _group(settlement.unseated):
         _launch_for(work, wishes, rows, kinds, capacities, numbers, None if check_mode else launcher)
     awaited = {
@@ -115,8 +74,14 @@ def ensure_seats(fleet: Fleet, wishes: Wishes, *, check_mode: bool = False) -> d
     if awaited and not check_mode:
         now, failed = fleet.await_running(awaited, timeout=wishes.timeout)
         seen.update(now)
+        failed |= attach(fleet, {key: volume for key, volume in work.attach.items() if key not in failed})
         for key, reason in failed.items():
             work.fail([seat.student for seat in work.seats.pop(key)], reason)
+    if (work.launched or work.attach) and not check_mode:
+        volumes = find_volumes(fleet.client, wishes.deployment)
+    tend_volumes(
+        fleet, wishes, work, [item for item in volumes if item.instance_id in awaited], seen, capacities, check_mode
+    )
     answer = _answer(wishes, work, settlement, before=live, seen=seen, started=started)
     return {**answer, "image": wishes.images.get(kinds.get(wishes.types[0], {}).get("architecture", ""), {})}
 
@@ -187,13 +152,14 @@ def _launch_for(
             for seats in seatings
         ]
         if launcher is None:
-            came = [_plan(name, subnets[0]["zone"], image, len(work.launched) + n + 1) for n in range(count)]
+            came = [plan_instance(name, subnets[0]["zone"], image, len(work.launched) + n + 1) for n in range(count)]
             error = None
         else:
             common = {"Name": wishes.deployment, PLACEMENT_TAG: wishes.placement}
             # who sits on the only host is known before it is made; of several, AWS tags all alike
             tags = {**(labels[0] if count == 1 else common), DEPLOYMENT_TAG: wishes.deployment}
-            request = run_parameters(image=image, instance_type=name, tags=tags, **wishes.launch)
+            data = [data_mapping(find_size(wishes.home_volume_size, capacities[name]))]
+            request = run_parameters(image=image, instance_type=name, tags=tags, data=data, **wishes.launch)
             came, error = launcher.launch(request, count, subnets)
         for instance, seats, label in zip(came, seatings, labels, strict=False):
             work.launched[instance["InstanceId"]] = instance
@@ -206,17 +172,6 @@ def _launch_for(
         if error_code(error) not in NO_CAPACITY:
             break
     work.fail([row.student for row in waiting], refusal or _why_impossible(wishes.types[0], kinds))
-
-
-def _plan(name: str, zone: str, image: Mapping[str, Any], number: int) -> dict[str, Any]:
-    """Answer what check mode says of an instance that would be launched."""
-    return {
-        "InstanceId": f"planned-{number:02d}",
-        "InstanceType": name,
-        "ImageId": image["image_id"],
-        "Placement": {"AvailabilityZone": zone},
-        "State": {"Name": "pending"},
-    }
 
 
 def _answer(
@@ -235,14 +190,14 @@ def _answer(
     was = {key: state_of(item) for key, item in before.items()}
     now = {**was, **{host["id"]: host["state"] for host in hosts}}
     return {
-        "changed": (changed := bool(work.launched or started or work.tags)),
+        "changed": (changed := bool(work.launched or started or work.tags or work.attach or work.tended)),
         "hosts": hosts,
         "failures": [
             {"student": student, "message": reason.message, "fix": reason.fix}
             for student, reason in sorted(work.failures.items())
             if wishes.includes(student)
         ],
-        "gone": [{"student": seat.student, "instance_id": key} for key, seat in settlement.gone],
+        "gone": [{"student": seat.student, "instance_id": key} for key, seat in settlement.gone if key in before],
         "launched": list(work.launched),
         "started": list(started),
         "kept": kept,
@@ -251,8 +206,11 @@ def _answer(
             for key in work.seats
             if key in before and (before[key]["InstanceType"] not in types or before[key]["ImageId"] not in images)
         ],
-        "warnings": _find_warnings(settlement),
-        "diff": {"before": was, "after": now if changed else was},
+        "warnings": [*_find_warnings(settlement, before), *work.warnings],
+        "diff": {
+            "before": {**was, **{key: sizes[0] for key, sizes in work.volumes.items()}},
+            "after": {**(now if changed else was), **{key: sizes[1] for key, sizes in work.volumes.items()}},
+        },
     }
 
 
@@ -270,10 +228,11 @@ def _describe(instance: Mapping[str, Any], seats: Sequence[Seat], placement: str
     }
 
 
-def _find_warnings(settlement: Settlement) -> list[str]:
+def _find_warnings(settlement: Settlement, live: Collection[str]) -> list[str]:
     warnings = [
         f"{seat.student} has more than one seat; the oldest is used. Terminate what is spare: {key}"
         for key, seat in settlement.doubles
+        if key in live
     ]
     if settlement.spare:
         warnings.append(
@@ -283,6 +242,12 @@ def _find_warnings(settlement: Settlement) -> list[str]:
 
 
 def _why_taken(row: Row, host_id: str) -> Explanation:
+    if host_id.startswith("vol-"):
+        return Explanation(
+            f"{host_id} holds the home of somebody else who had the login {row.student}",
+            "if it is the same person, name them as before (email, else name); if it is another one, give them another "
+            "login, or delete the volume, and run the same command again",
+        )
     return Explanation(
         f"{row.student} has a seat on {host_id} that was given to somebody who was named otherwise in the roster",
         "if it is the same person, name them as before (email, else name); if it is another one, give them another "

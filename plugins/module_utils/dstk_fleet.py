@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -171,12 +171,12 @@ class Fleet:
         )
         return ending
 
-    def end_volumes(self, volume_ids: Iterable[str] | None = None) -> list[str]:
-        """Delete volumes that instances left behind, all of the deployment if none are named, and answer them."""
+    def end_volumes(self, volume_ids: Iterable[str] | None = None, *, kept: Collection[str] = ()) -> list[str]:
+        """Delete volumes that instances left behind, all but these if none are named, and answer them."""
         by = filters({f"tag:{DEPLOYMENT_TAG}": [self.deployment], "status": ["available"]})
         pages = throttled(lambda: list(self.client.get_paginator("describe_volumes").paginate(Filters=by)))
         found = [volume["VolumeId"] for page in pages for volume in page["Volumes"]]
-        ending = found if volume_ids is None else [key for key in found if key in set(volume_ids)]
+        ending = [key for key in found if key not in kept and (volume_ids is None or key in set(volume_ids))]
         for volume_id in ending:
             self.changing.wait()
             throttled(self.client.delete_volume, VolumeId=volume_id)

@@ -134,8 +134,9 @@ def run_parameters(
     security_group_ids: Sequence[str],
     tags: Mapping[str, str],
     instance_profile: str = "",
+    data: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
-    """Build what RunInstances is asked for, without number, subnet and token."""
+    """Build what RunInstances is asked for, without number, subnet and token; `data` are volumes beside the root."""
     labels = tag_list(tags)
     return {
         **({"IamInstanceProfile": {"Name": instance_profile}} if instance_profile else {}),
@@ -148,7 +149,8 @@ def run_parameters(
             {
                 "DeviceName": image["root_device_name"],
                 "Ebs": {"VolumeSize": volume_size, "VolumeType": "gp3", "Encrypted": True, "DeleteOnTermination": True},
-            }
+            },
+            *data,
         ],
         "NetworkInterfaces": [
             {

@@ -80,12 +80,14 @@ def find_total(images: Iterable[Path]) -> int:
 
 def _check_room(homes: Path, size: int) -> None:
     disk = os.statvfs(homes)
-    room = disk.f_blocks * disk.f_frsize - SYSTEM_RESERVE - find_total(homes.glob("*/home.img"))
+    # a volume of their own is theirs alone
+    reserve = 0 if os.path.ismount(homes) else SYSTEM_RESERVE
+    room = disk.f_blocks * disk.f_frsize - reserve - find_total(homes.glob("*/home.img"))
     if size > room:
         raise HomeError(
             f"a home of {size / GB:.0f} GB has no room on the disk, "
             f"which has {max(0, room) / GB:.1f} GB left for homes\n"
-            "Fix: raise volume_size, or set a smaller home_size."
+            f"Fix: raise {'volume_size' if reserve else 'home_volume_size'}, or set a smaller home_size."
         )
 
 

@@ -19,6 +19,8 @@ GID = 100
 INNER_PORT = 8888
 INNER_HOME = "/home/jovyan"
 INNER_CONFIG = "/etc/dstk/jupyter"
+RUNTIME = "/tmp/jupyter"  # noqa: S108 - in the container
+"""Where Jupyter writes what it needs to start: a home that is full must not keep it from that."""
 SETTINGS = "/etc/dstk"
 NETWORK = "dstk"
 """The network of the notebooks, which the role docker_host makes: on it, no container reaches another."""
@@ -151,6 +153,7 @@ def find_arguments(
         *("--env", f"JUPYTER_CONFIG_PATH={INNER_CONFIG}", "--env", f"DSTK_STUDENT={student}"),
         # where JupyterLab finds what dstk adds to it
         *("--env", f"JUPYTER_PATH={INNER_CONFIG}"),
+        *("--env", f"JUPYTER_RUNTIME_DIR={RUNTIME}"),
         *("--label", f"dstk.deployment={deployment}", "--label", f"dstk.student={student}"),
         *("--label", f"dstk.seat={notebook['seat']}"),
         # the image's own check runs Python every few seconds and may look at a server that is long gone

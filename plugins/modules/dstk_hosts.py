@@ -21,6 +21,7 @@ from ansible.module_utils.dstk_launch import LIVE, state_of
 from ansible.module_utils.dstk_resize import WrongTypeError, choose, ensure_type
 from ansible.module_utils.dstk_seats import find_seats, seat_key
 from ansible.module_utils.dstk_types import find_images
+from ansible.module_utils.dstk_volumes import DEVICE, Ended, end_volumes
 
 DOCUMENTATION = """
 module: dstk_hosts
@@ -47,7 +48,7 @@ options:
       - C(resized) to make the instances on which none but O(students) sit, or all if none are named, of
         O(instance_type). They are stopped for it, and not started again.
       - C(released) to take the seats of O(students), and to end the instances that have no seat then.
-      - C(absent) for no instance, and no volume that one left behind.
+      - C(absent) for no instance, and no volume that one left behind, but for those with homes.
     type: str
     choices: [running, stopped, resized, released, absent]
     default: running
@@ -106,6 +107,18 @@ options:
     description: Size of the root volume in GB.
     type: int
     default: 30
+  home_volume_size:
+    description: Size in GB of the volume with the homes of a host; C(auto) for 10 a seat. One that is smaller grows.
+    type: str
+    default: auto
+  delete_data:
+    description: Whether O(state=absent) deletes the volumes with homes as well, which stay otherwise.
+    type: bool
+    default: false
+  final_backup:
+    description: Whether a snapshot of each is taken before, which nobody needs after 30 days (its tag C(dstk:expires)).
+    type: bool
+    default: true
   subnets:
     description: C(id) and C(zone) of the subnets to launch in, tried in this order.
     type: list
@@ -143,15 +156,11 @@ EXAMPLES = """
 - name: The class has its hosts
   dstk_hosts:
     deployment: csx450
-    students:
-      - {student: ada, identity: 0123456789ab}
-      - {student: bob, identity: ba9876543210}
+    students: [{student: ada, identity: 0123456789ab}, {student: bob, identity: ba9876543210}]
     image_owner: "099720109477"
     image_name: ubuntu/images/hvm-ssd*/ubuntu-*-24.04-{architecture}-server-*
     instance_type: t3.medium
-    instance_types: [t3a.medium, m5.large]
     subnets: [{id: subnet-0123456789abcdef0, zone: us-west-2a}]
-    security_group_ids: [sg-0123456789abcdef0]
     key_name: csx450
 """
 
@@ -208,28 +217,35 @@ instance_ids:
   elements: str
   returned: always but when O(state=running)
 volume_ids:
-  description: The volumes that were deleted because an instance left them behind.
+  description: The volumes that were deleted because an instance left them behind, or because data was to be deleted.
   type: list
   elements: str
   returned: when O(state=absent) or O(state=released)
+kept_volumes:
+  description:
+    - C(id), C(size), C(homes) and C(zone) of the volumes with homes that stay. C(snapshots) are those that were taken
+      of what was deleted, with C(expires).
+  type: list
+  returned: when O(state=absent)
 """
 
 
 def ensure_absent(module: Any, fleet: Fleet) -> dict[str, Any]:
-    """End every instance of the deployment, and delete the volumes that stayed behind."""
+    """End every instance of the deployment, and delete the volumes that stayed behind, but for those with homes."""
     if module.check_mode:
-        ending, volumes = [item["InstanceId"] for item in fleet.find(LIVE)], []
+        ending, ended = [item["InstanceId"] for item in fleet.find(LIVE)], Ended([])
     else:
         ending = fleet.end(timeout=module.params["timeout"])
-        volumes = fleet.end_volumes()
+        ended = end_volumes(fleet, delete_data=module.params["delete_data"], final_backup=module.params["final_backup"])
     addresses = [] if module.check_mode else end_addresses(fleet)
-    diff = {"before": {"instances": ending}, "after": {"instances": []}}
-    return {
-        "changed": bool(ending or volumes or addresses),
+    diff = {"before": {"instances": ending, "volumes": ended.deleted}, "after": {"instances": [], "volumes": []}}
+    told = {
         "instance_ids": ending,
-        "volume_ids": volumes,
-        "diff": diff,
+        "volume_ids": ended.deleted,
+        "kept_volumes": ended.kept,
+        "snapshots": ended.snapshots,
     }
+    return {"changed": bool(ending or ended.deleted or addresses), **told, "diff": diff}
 
 
 def ensure_stopped(module: Any, fleet: Fleet) -> dict[str, Any]:
@@ -274,7 +290,9 @@ def ensure_released(module: Any, fleet: Fleet) -> dict[str, Any]:
             empty.append(instance["InstanceId"])
             volumes += [mapping["Ebs"]["VolumeId"] for mapping in instance.get("BlockDeviceMappings", [])]
         elif going:
-            vacated[instance["InstanceId"]] = [seat_key(seat.seat) for seat in going]
+            disks = instance.get("BlockDeviceMappings", [])
+            for key in (instance["InstanceId"], *(d["Ebs"]["VolumeId"] for d in disks if d["DeviceName"] == DEVICE)):
+                vacated[key] = [seat_key(seat.seat) for seat in going]
     if not module.check_mode:
         for instance_id, keys in vacated.items():
             fleet.untag(instance_id, keys)
@@ -351,6 +369,9 @@ def main() -> None:
             "image_name": {"type": "str"},
             "baked": {"type": "dict", "default": {}},
             "volume_size": {"type": "int", "default": 30},
+            "home_volume_size": auto,
+            "delete_data": {"type": "bool", "default": False},
+            "final_backup": {"type": "bool", "default": True},
             "subnets": {"type": "list", "elements": "dict", "default": []},
             "security_group_ids": words,
             "key_name": {"type": "str", "no_log": False},

@@ -86,16 +86,18 @@ def status(
     config: Request = None, *, limit: Iterable[str] = (), on_event: OnEvent | None = None, **overrides: Any
 ) -> Deployment:
     """Look at the deployment, and change nothing. Takes and raises what `deploy` does."""
+    from dstk_runner.resources import find_kept
     from dstk_runner.roll import call_roll
     from dstk_runner.state import new_log
 
     with open_request(config, add_to_run(overrides, limit), on_event) as wanted:
         roll = call_roll(wanted)
+        kept = find_kept(deployment=wanted.deployment, region=wanted.region)
         if not roll.hosts:
-            return Deployment(deployment=wanted.deployment, region=wanted.region)
+            return Deployment(deployment=wanted.deployment, region=wanted.region, kept=kept)
         log = new_log(wanted, "status")
         seen = read_deployment(wanted, run_for("status", wanted, on_event, log), roll, log)
-        return replace(seen, failures=(*seen.failures, *find_troubles(seen.notebooks)), changed=0)
+        return replace(seen, failures=(*seen.failures, *find_troubles(seen.notebooks)), kept=kept, changed=0)
 
 
 def rotate(
@@ -187,7 +189,7 @@ def plan(config: Request = None, *, on_event: OnEvent | None = None, **overrides
 
 
 def find_deployed(config: Request = None, *, on_event: OnEvent | None = None, **overrides: Any) -> tuple[Resource, ...]:
-    """Return what `destroy` would delete: all that carries the tag. Takes and raises what `deploy` does."""
+    """Return all that carries the tag; `Resource.stays` tells what is kept. Takes and raises what `deploy` does."""
     with open_request(config, {**NO_CLASS, **overrides}, on_event) as wanted:
         return _find(wanted)
 
@@ -200,26 +202,49 @@ def find_gone(config: Request = None, *, on_event: OnEvent | None = None, **over
         return call_roll(wanted).gone
 
 
-def destroy(config: Request = None, *, on_event: OnEvent | None = None, **overrides: Any) -> Receipt:
-    """Delete all that carries the deployment's tag, then look again. Takes and raises what `deploy` does."""
+def destroy(
+    config: Request = None,
+    *,
+    delete_data: bool = False,
+    final_backup: bool = True,
+    on_event: OnEvent | None = None,
+    **overrides: Any,
+) -> Receipt:
+    """Delete all that carries the deployment's tag but the volumes with homes and their backups, then look again.
+
+    Args:
+        config: as `deploy` takes it.
+        delete_data: delete the volumes with homes as well.
+        final_backup: take a snapshot of each before; it stays, and costs, until somebody deletes it.
+        on_event: as `deploy` takes it.
+        **overrides: as `deploy` takes them.
+
+    Returns:
+        What is gone, what was kept, and what is left; a failure is a result, not an exception.
+
+    Raises:
+        ConfigError, BusyError, Interrupted, DstkError: as `deploy` does.
+    """
     from dstk_runner.state import forget_hosts, hold_lock, new_log
 
     with open_request(config, {**NO_CLASS, **overrides}, on_event) as wanted, hold_lock(wanted, "destroy") as run:
         before = _find(wanted)
-        if not before:
+        if all(resource.stays(delete_data=delete_data) for resource in before):
             forget_hosts(wanted)
-            return Receipt(deployment=wanted.deployment, region=wanted.region)
+            return Receipt(deployment=wanted.deployment, region=wanted.region, kept=before)
         log = new_log(wanted, "destroy")
         roll = call_roll_after(wanted)
-        result = run_for("destroy", wanted, on_event, log, run_id=run)
-        left = _find_left(wanted, patience=10.0 if result.rc == 0 else 0.0)
-        if all(resource.kept for resource in left):
+        extra = {"dstk_delete_data": delete_data, "dstk_final_backup": final_backup}
+        result = run_for("destroy", wanted, on_event, log, run_id=run, extra=extra)
+        kept, left = _find_left(wanted, delete_data=delete_data, patience=10.0 if result.rc == 0 else 0.0)
+        if not left:
             forget_hosts(wanted)
-        ids = {resource.id for resource in left}
+        ids = {resource.id for resource in (*kept, *left)}
         return Receipt(
             deployment=wanted.deployment,
             region=wanted.region,
             gone=tuple(resource for resource in before if resource.id not in ids),
+            kept=kept,
             left=left,
             images=_find_images(wanted),
             failures=read_failures(wanted, result, roll, log),
@@ -291,14 +316,17 @@ def _find_images(config: Config) -> tuple[Resource, ...]:
     return ()
 
 
-def _find_left(config: Config, *, patience: float) -> tuple[Resource, ...]:
-    """Look again until nothing is left: AWS's answers lag a few seconds behind its deeds."""
+def _find_left(
+    config: Config, *, delete_data: bool, patience: float
+) -> tuple[tuple[Resource, ...], tuple[Resource, ...]]:
+    """Look again until nothing is left but what stays: AWS's answers lag a few seconds behind its deeds."""
     deadline = time.monotonic() + patience
-    left = _find(config)
-    while not all(item.kept for item in left) and time.monotonic() < deadline:
+    while True:
+        found = _find(config)
+        left = tuple(resource for resource in found if not resource.stays(delete_data=delete_data))
+        if not left or time.monotonic() > deadline:
+            return tuple(resource for resource in found if resource not in left), left
         time.sleep(1)
-        left = _find(config)
-    return left
 
 
 def _tell(on_event: OnEvent | None, stage: str) -> None:

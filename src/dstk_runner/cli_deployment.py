@@ -138,16 +138,30 @@ def rotate(request: Request, limit: Limit = None) -> None:
 
 @deployment_app.command()
 @takes_request
-def destroy(request: Request, yes: Yes = False) -> None:
-    """Delete all that carries the deployment's tag, and show the receipt."""
+def destroy(
+    request: Request,
+    yes: Yes = False,
+    delete_data: Annotated[
+        bool, typer.Option("--delete-data", help="Delete the volumes with the homes too, after a last backup.")
+    ] = False,
+    no_final_backup: Annotated[bool, typer.Option("--no-final-backup", help="Take no last backup of them.")] = False,
+) -> None:
+    """Delete the deployment, and show the receipt. Volumes with homes stay, and cost, unless --delete-data."""
     config = replace(request, overrides={**request.overrides, **api.NO_CLASS}).load()
     if not yes:
-        found = [item for item in api.find_deployed(config) if not item.kept]
+        found = [item for item in api.find_deployed(config) if not item.stays(delete_data=delete_data)]
         if found:
             tell(display.render_resources(found))
         # a script without --yes is wrong on the day on which there is nothing, too
         if found or not sys.stdin.isatty():
-            confirm(f"Delete these {len(found)}, and all that is in the notebooks?")
+            confirm(f"Delete these {len(found)}, {_describe_data(delete_data, no_final_backup)}?")
     with follow(open_errors(), config, "destroy") as progress:
-        result = api.destroy(config, on_event=progress)
+        result = api.destroy(config, delete_data=delete_data, final_backup=not no_final_backup, on_event=progress)
     finish(request, result, display.render_receipt(result))
+
+
+def _describe_data(delete_data: bool, no_final_backup: bool) -> str:
+    """Say what becomes of the work."""
+    if not delete_data:
+        return "and keep the volumes with the homes"
+    return "and all that is in the homes" if no_final_backup else "and all that is in the homes, after a last backup"

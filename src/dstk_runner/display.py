@@ -68,12 +68,19 @@ def render_deployment(deployment: Deployment) -> RenderableType:
     if not deployment.notebooks:
         if deployment.failures:
             return Text("")
-        return Text(f"Nothing of {deployment.deployment} is in {deployment.region}. `dstk up` makes it.")
+        nothing = Text(f"Nothing of {deployment.deployment} is in {deployment.region}. `dstk up` makes it.")
+        return Group(nothing, *_render_kept(deployment.kept)) if deployment.kept else nothing
     table = make_table("student", "link", "password", "state")
     for notebook in deployment.notebooks:
         state = Text(notebook.state, style=_STATES.get(notebook.state, "red"))
         table.add_row(notebook.student, notebook.url, notebook.password or "?", state)
     parts: list[RenderableType] = [table]
+    if deployment.nearly_full:
+        names = ", ".join(deployment.nearly_full)
+        parts.append(
+            Text(f"Nearly full: the homes of {names}. Delete files, or raise home_volume_size.", style="yellow")
+        )
+    parts += _render_kept(deployment.kept)
     if deployment.tls:
         parts += _render_tls(deployment.tls)
     if deployment.names_by_hand:
@@ -120,6 +127,16 @@ def _render_idle(deployment: Deployment) -> Iterable[RenderableType]:
         yield Text("Hosts:", style="bold")
     for words, names in alike.items():
         yield Text(f"  {', '.join(names)}: {words}")
+
+
+def _render_kept(kept: Iterable[Resource]) -> Iterable[RenderableType]:
+    """Name the volumes and backups that stay without a host, and cost."""
+    rows = list(kept)
+    if rows:
+        yield Text("Kept, and billed by the month (`dstk up` uses the volumes again):", style="bold")
+    for item in rows:
+        until = f", needed until {item.expires}" if item.expires else ""
+        yield Text(f"  {item.kind} {item.id}: the homes of {item.homes}, {item.gigabytes} GB{until}")
 
 
 def _render_tls(tls: Tls) -> Iterable[RenderableType]:
@@ -213,27 +230,26 @@ def render_resources(resources: Iterable[Resource]) -> RenderableType:
 def render_receipt(receipt: Receipt) -> RenderableType:
     """Show each resource by its id, gone or still there, and the verdict."""
     if not (receipt.gone or receipt.left):
-        return Text(f"Nothing of {receipt.deployment} is in {receipt.region}.")
+        if not receipt.kept:
+            return Text(f"Nothing of {receipt.deployment} is in {receipt.region}.")
+        nothing = Text(f"Nothing of {receipt.deployment} is in {receipt.region}, but for what is kept.")
+        return Group(nothing, *_render_kept(receipt.kept))
     table = make_table("kind", "id", "name", "")
     for item in receipt.gone:
         table.add_row(item.kind, item.id, item.name, Text("gone", style="green"))
     for item in receipt.left:
         words = "still there, costs money" if item.billed else "still there, costs nothing"
-        style = "red" if item.billed else "yellow"
-        if item.kept:
-            words, style = "kept, costs money", "yellow"
-        table.add_row(item.kind, item.id, item.name, Text(words, style=style))
-    left = [item for item in receipt.left if not item.kept]
-    verdict = "Run `dstk destroy` again for what is left." if left else "Nothing is left."
-    if not left and receipt.left:
-        verdict = (
-            "Nothing is left but what is kept: `dstk restore` makes homes of backups, docs/backup.md says how they go."
-        )
+        table.add_row(item.kind, item.id, item.name, Text(words, style="red" if item.billed else "yellow"))
+    verdict = "Nothing is left."
+    if receipt.kept:
+        verdict = "Nothing is left but what is kept. `--delete-data` deletes volumes, too; `dstk restore` uses backups."
+    if receipt.left:
+        verdict = "Run `dstk destroy` again for what is left."
     lines = [Text(verdict)]
     if receipt.images:
         names = ", ".join(image.id for image in receipt.images)
         lines.append(Text(f"Baked images stay, and cost as snapshots do (`dstk bake --delete all`): {names}"))
-    return Group(table, *lines)
+    return Group(table, *_render_kept(receipt.kept), *lines)
 
 
 def render_request(config: Config) -> RenderableType:

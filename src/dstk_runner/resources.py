@@ -13,7 +13,7 @@ from dstk_runner.project import load_backup, load_schedule
 from dstk_runner.remedies import explain
 from dstk_runner.results import Resource
 
-__all__ = ["BAKED", "TAG", "find_baked", "find_builders", "find_resources"]
+__all__ = ["BAKED", "TAG", "find_baked", "find_builders", "find_kept", "find_resources"]
 
 TAG = "dstk:deployment"
 BAKED = "dstk:baked"
@@ -91,6 +91,20 @@ def find_baked(region: str) -> tuple[Resource, ...]:
     return tuple(sorted(replace(_read_row(kind, row), billed=True) for row in asked["Images"]))
 
 
+def find_kept(*, deployment: str, region: str) -> tuple[Resource, ...]:
+    """Ask AWS for the volumes with homes that no instance has: what `destroy` kept.
+
+    Raises:
+        DstkError: AWS could not be asked.
+    """
+    kind = next(kind for kind in _KINDS if kind.name == "volume")
+    try:
+        found = _find_kind(make_client("ec2", region), kind, deployment)
+    except Exception as error:
+        raise explain(error) from error
+    return tuple(resource for resource in found if resource.homes and resource.state == "available")
+
+
 def _find_schedules(scheduler: Any, iam: Any, budgets: Any, sts: Any, deployment: str) -> list[Resource]:
     """Find the schedule group with its schedules, the role by which they are carried out, and the budget."""
     names = load_schedule()
@@ -161,8 +175,18 @@ def _find_kind(client: Any, kind: _Kind, deployment: str) -> list[Resource]:
 def _read_row(kind: _Kind, row: Mapping[str, Any]) -> Resource:
     tags = {tag["Key"]: tag["Value"] for tag in row.get("Tags") or row.get("TagSet") or ()}
     name = tags.get("Name") or row.get("GroupName") or (row.get("KeyName") if kind.name == "key pair" else "") or ""
-    kept = kind.name == "snapshot" and load_backup().KIND_TAG in tags
-    return Resource(kind=kind.name, id=row[kind.id], name=name, state=_state(row), billed=kind.billed, kept=kept)
+    return Resource(
+        kind=kind.name,
+        id=row[kind.id],
+        name=name,
+        state=_state(row),
+        billed=kind.billed,
+        kept=kind.name == "snapshot" and load_backup().KIND_TAG in tags,
+        # what a restore replaced is no host's any more, and may still be somebody's work
+        homes=tags.get("dstk:homes", tags.get("dstk:replaced", "")) if kind.name in ("volume", "snapshot") else "",
+        gigabytes=int(row.get("Size") or row.get("VolumeSize") or 0),
+        expires=tags.get("dstk:expires", ""),
+    )
 
 
 def _state(row: Mapping[str, Any]) -> str:

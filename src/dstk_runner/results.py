@@ -25,6 +25,9 @@ __all__ = [
 
 Json = dict[str, Any]
 
+#: The part of a home that is left when it counts as nearly full.
+NEARLY_FULL = 0.1
+
 
 class Place(Protocol):
     """What says which deployment is meant: a configuration, or a result."""
@@ -72,6 +75,13 @@ class Notebook:
     memory_limit: int | None = None
     disk_used: int | None = None
     disk_free: int | None = None
+
+    @property
+    def is_nearly_full(self) -> bool:
+        """Whether less than a tenth of the home's room is left."""
+        if self.disk_used is None or self.disk_free is None:
+            return False
+        return self.disk_free < NEARLY_FULL * (self.disk_used + self.disk_free)
 
     def to_json(self) -> Json:
         """Return it as DESIGN's document has it; the password is in it, for that is what is asked for."""
@@ -147,8 +157,9 @@ class Deployment:
     the seat, which outlives a roster that was sorted anew. `tls` is None where no host told of it.
     `names_by_hand` are names of notebooks and the address of each that are to be made where the domain is kept, for
     its zone is not in the account. `until` is when AWS stops the hosts for good (ISO 8601, UTC), empty where no
-    host tells of it. `idle` says of each host why it is up, or was stopped. `image` is what a host begins with that is
-    new, as in a plan. `changed` counts the tasks that changed something.
+    host tells of it. `kept` are volumes with homes whose hosts are gone, which the next `deploy` uses again.
+    `idle` says of each host why it is up, or was stopped. `image` is what a host begins with that is new, as in a plan.
+    `changed` counts the tasks that changed something.
     """
 
     deployment: str
@@ -163,6 +174,7 @@ class Deployment:
     until: str = ""
     idle: tuple[Idle, ...] = ()
     image: Mapping[str, Any] = field(default_factory=dict)
+    kept: tuple[Resource, ...] = ()
     changed: int = 0
     log: Path | None = None
 
@@ -170,6 +182,11 @@ class Deployment:
     def ok(self) -> bool:
         """Nothing failed."""
         return not self.failures
+
+    @property
+    def nearly_full(self) -> tuple[str, ...]:
+        """The students whose homes have less than a tenth of their room left."""
+        return tuple(notebook.student for notebook in self.notebooks if notebook.is_nearly_full)
 
     def __getitem__(self, student: str) -> Notebook:
         """Return a student's notebook; a KeyError tells that there is none."""
@@ -195,6 +212,8 @@ class Deployment:
             "until": self.until,
             "idle": [idle.to_json() for idle in self.idle],
             "image": dict(self.image),
+            "kept": [resource.to_json() for resource in self.kept],
+            "nearly_full": list(self.nearly_full),
         }
 
 
@@ -218,7 +237,9 @@ class Check:
 class Resource:
     """Something in AWS that carries the deployment's tag.
 
-    `billed` tells whether keeping it costs money, `kept` that `destroy` leaves it: a backup.
+    `billed` tells whether keeping it costs money, `kept` that `destroy` leaves it: a backup. A volume, or a snapshot of
+    one, has its size, and `homes` names the host whose homes it holds. `expires` is the day after which nobody needs a
+    snapshot.
     """
 
     kind: str
@@ -227,6 +248,13 @@ class Resource:
     state: str = ""
     billed: bool = False
     kept: bool = False
+    homes: str = ""
+    gigabytes: int = 0
+    expires: str = ""
+
+    def stays(self, *, delete_data: bool = False) -> bool:
+        """Whether `destroy` keeps it: work stays, and so does a backup, whatever becomes of the work."""
+        return self.kept or (bool(self.homes) and not (delete_data and self.kind == "volume"))
 
     def to_json(self) -> Json:
         """Return all fields."""
@@ -235,7 +263,7 @@ class Resource:
 
 @dataclass(frozen=True, kw_only=True)
 class Receipt:
-    """What `destroy` removed, and what a look afterwards still found.
+    """What `destroy` removed, what it kept, for there is work on it, and what else a look afterwards still found.
 
     `images` are the baked images of the region, which are of no deployment, and stay.
     """
@@ -243,6 +271,7 @@ class Receipt:
     deployment: str
     region: str
     gone: tuple[Resource, ...] = ()
+    kept: tuple[Resource, ...] = ()
     left: tuple[Resource, ...] = ()
     images: tuple[Resource, ...] = ()
     failures: tuple[Failure, ...] = ()
@@ -260,6 +289,7 @@ class Receipt:
             **open_document(self),
             "resources": [{**resource.to_json(), "gone": gone} for resource, gone in rows],
             "images": [image.to_json() for image in self.images],
+            "kept": [resource.to_json() for resource in self.kept],
             "failures": [failure.to_json() for failure in self.failures],
         }
 

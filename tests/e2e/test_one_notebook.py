@@ -247,11 +247,14 @@ def test_a_host_that_shut_itself_down_is_stopped_and_status_says_so(ended: Idlin
 def test_destroy_leaves_nothing_but_what_is_somebody_elses_and_says_so(
     user: User, api: Api, deployed: dict[str, Any], key_of_another: str
 ) -> None:
-    ids = {row["VolumeId"] for row in api.tagged("solo")["volume"]} | {deployed["notebooks"][0]["instance_id"]}
+    volumes = {row["VolumeId"]: {tag["Key"] for tag in row["Tags"]} for row in api.tagged("solo")["volume"]}
+    homes = {key for key, tags in volumes.items() if "dstk:homes" in tags}
+    ids = (volumes.keys() - homes) | {deployed["notebooks"][0]["instance_id"]}
     receipt = user.document("destroy", "--yes", *OPTIONS)
     assert receipt["ok"] is True
     assert ids <= {row["id"] for row in receipt["resources"]}
     assert {row["gone"] for row in receipt["resources"]} == {True}
+    assert {row["id"] for row in receipt["kept"]} == homes
     assert api.left("solo") == {}
     assert api.client().describe_key_pairs(KeyPairIds=[key_of_another])["KeyPairs"]
 

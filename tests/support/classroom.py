@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.cookiejar
+import json
 import re
 import ssl
 import subprocess
@@ -29,6 +30,17 @@ class Visitor:
         data = urllib.parse.urlencode(form).encode() if form else None
         try:
             with self.opener.open(self.url + path, data, timeout=20) as answer:
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def write(self, method: str, path: str, document: Document | None = None) -> int:
+        """Change something by Jupyter's API, as JupyterLab does, and answer the status."""
+        token = next((str(cookie.value) for cookie in self.cookies if cookie.name == "_xsrf"), "")
+        data = json.dumps(document).encode() if document else None
+        headers = {"X-XSRFToken": token, "Content-Type": "application/json"}
+        try:
+            with self.opener.open(urllib.request.Request(self.url + path, data, headers, method=method)) as answer:  # noqa: S310
                 return int(answer.status)
         except urllib.error.HTTPError as error:
             return error.code

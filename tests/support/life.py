@@ -25,7 +25,7 @@ def live(place: Place, environment: dict[str, str], file: Path) -> None:
     life.check()
     life.provision()
     life.disturb()
-    life.provision()
+    life.provision("-e", "dstk_home_volume_size=100")
     life.look()
     life.extend()
     life.resize()
@@ -82,8 +82,8 @@ class Life:
         plan = self._dstk("plan")
         assert plan["changes"], plan
 
-    def provision(self) -> None:
-        self._run("ansible-playbook", *self._words("provision"))
+    def provision(self, *more: str) -> None:
+        self._run("ansible-playbook", *self._words("provision"), *more)
 
     def try_to_provision(self) -> tuple[int, str]:
         """Return the exit code, and what was said."""
@@ -91,11 +91,14 @@ class Life:
         return done.returncode, done.stdout
 
     def disturb(self) -> None:
-        """Stop the host, take a seat from it, lead its network astray, and leave a volume behind."""
+        """Stop the host, take a seat and its homes from it, lead its network astray, and leave a volume behind."""
         client = self.place.client
         host = self.place.instances()[0]
         self._run("ansible-playbook", "playbooks/stop.yml", "-e", f"dstk_config={self.file}")
         client.delete_tags(Resources=[host["InstanceId"]], Tags=[{"Key": "dstk:seat:02"}])
+        mappings = self.place.instances()[0]["BlockDeviceMappings"]
+        homes = next(mapping for mapping in mappings if mapping["DeviceName"] == "/dev/sdf")
+        client.detach_volume(VolumeId=homes["Ebs"]["VolumeId"])
         table = client.describe_route_tables(Filters=OURS)["RouteTables"][0]["RouteTableId"]
         other = client.create_internet_gateway()["InternetGateway"]["InternetGatewayId"]
         client.replace_route(RouteTableId=table, DestinationCidrBlock=ANYWHERE, GatewayId=other)
@@ -141,7 +144,7 @@ class Life:
         self._run("ansible", "localhost", "-m", "dstk_names", "-a", json.dumps(given))
 
     def destroy(self) -> None:
-        receipt = self._dstk("destroy", "--yes")
+        receipt = self._dstk("destroy", "--yes", "--delete-data")
         assert receipt["ok"], receipt
         assert set(self.place.count().values()) == {0}
 

@@ -15,6 +15,8 @@ from dstk_runner.playbooks import PlaybookResult
 from dstk_runner.results import Change, Check, Failure, Resource
 
 VPC = Resource(kind="vpc", id="vpc-1")
+HOMES = Resource(kind="volume", id="vol-1", state="available", billed=True, homes="ada", gigabytes=10)
+BACKUP = Resource(kind="snapshot", id="snap-1", billed=True, homes="ada", gigabytes=10, expires="2026-12-31")
 INSTANCE = Resource(kind="instance", id="i-1", state="running", billed=True)
 
 
@@ -24,6 +26,7 @@ class World:
     def __init__(self) -> None:
         self.checks: list[Check] = []
         self.found: list[tuple[Resource, ...]] = [()]
+        self.kept: tuple[Resource, ...] = ()
         self.hosts: tuple[Host, ...] = ()
         self.result = PlaybookResult(rc=0, hosts=frozenset({"localhost"}))
         self.ran: list[tuple[str, dict[str, Any]]] = []
@@ -47,6 +50,7 @@ def world(home: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     world = World()
     monkeypatch.setattr("dstk_runner.resources.find_resources", world.find_resources)
     monkeypatch.setattr("dstk_runner.resources.find_baked", lambda region: ())
+    monkeypatch.setattr("dstk_runner.resources.find_kept", lambda **_: world.kept)
     monkeypatch.setattr("dstk_runner.roll.find_hosts", world.find_hosts)
     monkeypatch.setattr("dstk_runner.checks.run_checks", world.run_checks)
     monkeypatch.setattr(
@@ -101,6 +105,8 @@ def test_the_document_has_the_keys_of_the_design_in_their_order(world: World, ho
         "until",
         "idle",
         "image",
+        "kept",
+        "nearly_full",
     ]
     assert list(document["notebooks"][0]) == [
         *("student", "url", "password", "instance_id", "address", "state", "container"),
@@ -208,6 +214,39 @@ def test_answers_that_lag_behind_are_waited_for(world: World, monkeypatch: pytes
     monkeypatch.setattr("time.sleep", lambda _: None)
     world.found = [(INSTANCE,), (INSTANCE,), ()]
     assert api.destroy().left == ()
+
+
+def test_volumes_with_homes_are_kept_and_make_no_bad_receipt(world: World) -> None:
+    world.found = [(INSTANCE, HOMES), (HOMES,)]
+    receipt = api.destroy()
+    assert (receipt.ok, receipt.gone, receipt.kept, receipt.left) == (True, (INSTANCE,), (HOMES,), ())
+    assert world.ran[0][1]["extra_vars"]["dstk_delete_data"] is False
+
+
+def test_data_is_deleted_where_that_is_asked_for_and_its_last_backup_stays(world: World) -> None:
+    world.found = [(INSTANCE, HOMES), (BACKUP,)]
+    receipt = api.destroy(delete_data=True)
+    assert (receipt.gone, receipt.kept, receipt.left) == ((INSTANCE, HOMES), (BACKUP,), ())
+
+
+def test_where_only_kept_volumes_are_destroying_runs_nothing(world: World) -> None:
+    world.found = [(HOMES,)]
+    assert (api.destroy().kept, world.ran) == ((HOMES,), [])
+
+
+def test_the_status_tells_of_volumes_that_are_kept(world: World) -> None:
+    world.kept = (HOMES,)
+    assert api.status().kept == (HOMES,)
+
+
+@pytest.mark.parametrize(("used", "free", "full"), [(91, 9, ("ada",)), (90, 10, ()), (None, 9, ())])
+def test_a_home_with_little_room_is_told(
+    world: World, home: Path, used: int | None, free: int, full: tuple[str, ...]
+) -> None:
+    world.hosts = (host("i-1", "ada"),)
+    told = {"ada": {**notebooks(home, "ada")["ada"], "disk_used": used, "disk_free": free}}
+    world.result = PlaybookResult(rc=0, stats={"dstk_notebooks": told})
+    assert api.status().nearly_full == full
 
 
 def test_destroying_nothing_runs_nothing(world: World) -> None:

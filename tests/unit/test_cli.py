@@ -211,6 +211,27 @@ def test_destroy_shows_what_it_would_delete_and_waits_for_a_yes(
     assert "vol-1" in capsys.readouterr().err
 
 
+def test_a_receipt_names_what_is_kept_and_how_large_it_is(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    homes = Resource(kind="volume", id="vol-1", billed=True, homes="ada", gigabytes=10)
+    answer(monkeypatch, "destroy", Receipt(deployment="d", region="r", kept=(homes,)))
+    assert cli.run(["destroy", "--yes"]) == 0
+    assert "volume vol-1: the homes of ada, 10 GB" in capsys.readouterr().out
+
+
+def test_what_destroy_keeps_is_not_among_what_it_asks_about(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    homes = Resource(kind="volume", id="vol-2", billed=True, homes="ada", gigabytes=10)
+    answer(monkeypatch, "find_deployed", (VOLUME, homes))
+    monkeypatch.setattr("sys.stdin", Terminal("n\n"))
+    assert cli.run(["destroy"]) == 1
+    shown = capsys.readouterr().err
+    assert "Delete these 1, and keep the volumes with the homes?" in shown
+    assert "vol-2" not in shown
+
+
 def test_destroy_does_without_the_roster(monkeypatch: pytest.MonkeyPatch) -> None:
     answer(monkeypatch, "destroy", Receipt(deployment="d", region="r", gone=(VOLUME,)))
     assert cli.run(["destroy", "--yes", "--roster", "lost.csv"]) == 0

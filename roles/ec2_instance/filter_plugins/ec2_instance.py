@@ -72,6 +72,20 @@ def ec2_instance_verdict(failures: Mapping[str, Mapping[str, str]]) -> str:
     return "\n".join([*lines, f"Fix: {'; or '.join(fixes)}"] if fixes else lines)
 
 
+def ec2_instance_staying(ended: Mapping[str, Any]) -> list[str]:
+    """Say which volumes and last snapshots stay after the instances, and cost."""
+    lines = [
+        f"The homes of {row['homes']} stay on {row['id']} ({row['size']} GB in {row['zone']}), and cost; the next "
+        "deployment of this name has them."
+        for row in ended["kept_volumes"]
+    ]
+    return lines + [
+        f"The homes of {row['homes']} are in the snapshot {row['id']} (of {row['size']} GB), and cost; after "
+        f"{row['expires']} nobody needs it."
+        for row in ended["snapshots"]
+    ]
+
+
 class FilterModule:
     """The filters, by name."""
 
@@ -84,5 +98,6 @@ class FilterModule:
             "ec2_instance_hosts": ec2_instance_hosts,
             "ec2_instance_not_resized": ec2_instance_not_resized,
             "ec2_instance_not_stopped": ec2_instance_not_stopped,
+            "ec2_instance_staying": ec2_instance_staying,
             "ec2_instance_verdict": ec2_instance_verdict,
         }

@@ -19,7 +19,8 @@ class Module:
     """What the functions of a module ask of AnsibleAWSModule."""
 
     def __init__(self, *, check_mode: bool = False, **params: Any) -> None:
-        self.params = {"deployment": "csx450", "students": [], "timeout": 20, **params}
+        known = {"deployment": "csx450", "students": [], "timeout": 20, "delete_data": False, "final_backup": True}
+        self.params = {**known, **params}
         self.check_mode = check_mode
 
 
@@ -60,6 +61,36 @@ def test_a_volume_that_an_instance_left_behind_goes_with_absent(load: Load, aws:
     fleet = load("module_utils/dstk_fleet").Fleet(aws, "csx450")
     answer = load("modules/dstk_hosts").ensure_absent(Module(), fleet)
     assert (answer["changed"], answer["volume_ids"]) == (True, [volume])
+
+
+def make_homes(aws: Any) -> str:
+    """A volume with a student's home, whose host is gone."""
+    tags = [{"Key": "dstk:deployment", "Value": "csx450"}, {"Key": "dstk:homes", "Value": "ada"}]
+    labels = [{"ResourceType": "volume", "Tags": tags}]
+    return str(aws.create_volume(AvailabilityZone="us-west-2a", Size=10, TagSpecifications=labels)["VolumeId"])
+
+
+def test_a_volume_with_homes_stays_and_is_told(load: Load, aws: Any) -> None:
+    hosts, volume = load("modules/dstk_hosts"), make_homes(aws)
+    answer = hosts.ensure_absent(Module(), hosts.Fleet(aws, "csx450"))
+    assert (answer["changed"], answer["volume_ids"]) == (False, [])
+    assert [(row["id"], row["size"], row["homes"]) for row in answer["kept_volumes"]] == [(volume, 10, "ada")]
+
+
+def test_data_is_deleted_after_a_last_snapshot_that_says_when_it_expires(load: Load, aws: Any) -> None:
+    hosts, volume = load("modules/dstk_hosts"), make_homes(aws)
+    answer = hosts.ensure_absent(Module(delete_data=True), hosts.Fleet(aws, "csx450"))
+    assert (answer["volume_ids"], answer["kept_volumes"]) == ([volume], [])
+    [taken] = aws.describe_snapshots(SnapshotIds=[row["id"] for row in answer["snapshots"]])["Snapshots"]
+    tags = {tag["Key"]: tag["Value"] for tag in taken["Tags"]}
+    assert (tags["dstk:kind"], tags["dstk:homes"]) == ("final", "ada")
+    assert tags["dstk:expires"] == answer["snapshots"][0]["expires"]
+
+
+def test_no_snapshot_is_taken_where_none_is_wanted(load: Load, aws: Any) -> None:
+    hosts, volume = load("modules/dstk_hosts"), make_homes(aws)
+    answer = hosts.ensure_absent(Module(delete_data=True, final_backup=False), hosts.Fleet(aws, "csx450"))
+    assert (answer["volume_ids"], answer["snapshots"]) == ([volume], [])
 
 
 def test_hundreds_are_ended_in_portions_that_aws_takes(load: Load, aws: Any, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,104 @@
+"""The work outlives its host: its volume grows, is attached again, and is deleted only when that is asked for."""
+
+from __future__ import annotations
+
+import time
+import urllib.error
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from support.classroom import in_notebook, log_in, on_host, starts
+from support.user import Api, User
+
+KEYS = """
+deployment: homes
+target: sandbox
+instance_type: t3.small
+student: ada
+home_size: 1
+"""
+
+
+@pytest.fixture(scope="module")
+def ada(user: User, tmp_path_factory: pytest.TempPathFactory) -> Iterator[User]:
+    """Who stands in the folder of the deployment."""
+    folder = tmp_path_factory.mktemp("homes")
+    (folder / "dstk.yml").write_text(KEYS)
+    ada = User(folder, user.environment)
+    yield ada
+    ada.dstk("destroy", "--yes", "--delete-data", "--no-final-backup")
+
+
+def find_volume(api: Api) -> dict[str, Any]:
+    """The volume with the home."""
+    found = [row for row in api.tagged("homes")["volume"] if {"Key": "dstk:homes", "Value": "ada"} in row["Tags"]]
+    assert len(found) == 1
+    return found[0]
+
+
+def find_size(notebook: dict[str, Any]) -> int:
+    """The GiB of the file system with the homes, rounded."""
+    said = on_host(notebook["instance_id"], "df", "--output=size", "--block-size=1", "/srv/dstk").stdout.split()[-1]
+    return round(int(said) / 1024**3)
+
+
+def test_the_work_outlives_the_host_and_is_deleted_only_when_asked(ada: User, api: Api) -> None:
+    [notebook] = ada.document("up", "--yes")["notebooks"]
+    volume = find_volume(api)
+    assert (volume["Size"], volume["Encrypted"], find_size(notebook)) == (10, True, 10)
+    in_notebook(notebook, "sh", "-c", "echo mine > proof; sync")
+
+    # it grows while the notebook goes on
+    before = starts([notebook["instance_id"]])
+    larger = replace(ada, environment={**ada.environment, "DSTK_HOME_VOLUME_SIZE": "12"})
+    larger.document("up", "--yes")
+    assert (find_volume(api)["Size"], find_size(notebook)) == (12, 12)
+    assert starts([notebook["instance_id"]]) == before
+
+    # somebody ends the instance behind dstk's back
+    api.client().terminate_instances(InstanceIds=[notebook["instance_id"]])
+    document = larger.document("up", "--yes")
+    [again] = document["notebooks"]
+    assert again["instance_id"] != notebook["instance_id"]
+    assert find_volume(api)["VolumeId"] == volume["VolumeId"]
+    assert in_notebook(again, "cat", "proof").stdout == "mine\n"
+
+    check_full_home(ada, document)
+
+    receipt = ada.document("destroy", "--yes")
+    assert receipt["ok"] is True
+    assert [(row["id"], row["homes"], row["gigabytes"]) for row in receipt["kept"]] == [(volume["VolumeId"], "ada", 12)]
+    assert [row["id"] for row in ada.document("status")["kept"]] == [volume["VolumeId"]]
+    assert api.left("homes") == {}
+
+    receipt = ada.document("destroy", "--yes", "--delete-data")
+    assert receipt["ok"] is True
+    [backup] = receipt["kept"]
+    assert (backup["kind"], backup["homes"], bool(backup["expires"])) == ("snapshot", "ada", True)
+    assert volume["VolumeId"] in {row["id"] for row in receipt["resources"] if row["gone"]}
+    assert not api.tagged("homes")["volume"]
+
+
+def check_full_home(ada: User, document: dict[str, Any]) -> None:
+    """A home without room keeps nobody out: what is in it can be deleted and fetched."""
+    [notebook] = document["notebooks"]
+    in_notebook(notebook, "sh", "-c", "cat /dev/zero > big 2>/dev/null; echo more >> proof")
+    on_host(notebook["instance_id"], "docker", "restart", notebook["container"])
+    deadline = time.monotonic() + 120
+    while True:
+        try:
+            visitor = log_in(notebook, document["tls"])
+            if visitor.read("api/contents") == 200:
+                break
+        except (urllib.error.URLError, OSError):
+            pass
+        assert time.monotonic() < deadline, "JupyterLab does not start in a home that is full"
+        time.sleep(1)
+    assert ada.document("status")["nearly_full"] == ["ada"]
+    assert visitor.read("files/proof") == 200
+    assert visitor.write("PUT", "api/contents/new.txt", {"type": "file", "format": "text", "content": "x"}) == 507
+    assert visitor.write("DELETE", "api/contents/big") == 204
+    assert visitor.write("PUT", "api/contents/new.txt", {"type": "file", "format": "text", "content": "x"}) == 201

@@ -1,0 +1,132 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from support.plugins import Load
+from support.seating import Place, seats
+
+
+@pytest.fixture
+def place(load: Load, aws: Any) -> Place:
+    return Place(load, aws)
+
+
+def homes(place: Place) -> list[dict[str, Any]]:
+    """The volumes with homes: tags, size, zone, and the instance that has it."""
+    rows = [(row, {tag["Key"]: tag["Value"] for tag in row["Tags"]}) for row in place.aws.describe_volumes()["Volumes"]]
+    return [
+        {
+            "id": row["VolumeId"],
+            "tags": tags,
+            "size": row["Size"],
+            "zone": row["AvailabilityZone"],
+            "at": row["Attachments"][0]["InstanceId"] if row["Attachments"] else "",
+        }
+        for row, tags in rows
+        if "dstk:homes" in tags
+    ]
+
+
+def end(place: Place) -> None:
+    place.aws.terminate_instances(InstanceIds=[item["InstanceId"] for item in place.instances()])
+
+
+def test_a_dedicated_host_has_a_volume_that_says_whose_home_it_holds(place: Place) -> None:
+    answer = place.ensure("ada")
+    [volume] = homes(place)
+    assert volume["tags"] == {
+        "Name": "csx450-ada-homes",
+        "dstk:deployment": "csx450",
+        "dstk:homes": "ada",
+        "dstk:placement": "dedicated",
+        "dstk:seat:01": "ada id-ada",
+        "dstk:student": "ada",
+    }
+    assert (volume["size"], volume["at"]) == (10, answer["hosts"][0]["id"])
+
+
+def test_the_volume_of_a_shared_host_has_room_for_each_seat(place: Place) -> None:
+    place.ensure("ada", "bob", placement="shared")
+    [volume] = homes(place)
+    # a t3.large has three seats
+    assert (volume["size"], volume["tags"]["dstk:homes"]) == (30, "host01")
+    assert volume["tags"]["dstk:seat:02"] == "bob id-bob"
+
+
+def test_who_gets_a_free_seat_is_told_by_the_volume_too(place: Place) -> None:
+    place.ensure("ada", placement="shared")
+    assert place.ensure("ada", "bob", placement="shared")["changed"]
+    assert homes(place)[0]["tags"]["dstk:seat:02"] == "bob id-bob"
+
+
+def test_a_host_that_ended_is_launched_again_where_its_volume_is(place: Place) -> None:
+    place.ensure("ada", subnets=place.given["subnets"][1:2])
+    [before] = homes(place)
+    end(place)
+    answer = place.ensure("ada")
+    [after] = homes(place)
+    assert after["id"] == before["id"]
+    assert (answer["hosts"][0]["zone"], answer["hosts"][0]["id"]) == (before["zone"], after["at"])
+    assert place.ensure("ada")["changed"] is False
+
+
+def test_a_shared_host_that_ended_keeps_its_number_and_its_seats(place: Place) -> None:
+    place.ensure("ada", "bob", "eve", "kim", placement="shared")
+    end(place)
+    answer = place.ensure("kim", "eve", "bob", "ada", "liv", placement="shared")
+    assert sorted(seats(answer)) == [["ada", "bob", "eve"], ["kim", "liv"]]
+    assert sorted(volume["tags"]["dstk:homes"] for volume in homes(place)) == ["host01", "host02"]
+    assert all(volume["at"] for volume in homes(place))
+
+
+def test_only_the_hosts_of_those_who_are_named_are_launched_again(place: Place) -> None:
+    place.ensure("ada", "bob")
+    end(place)
+    assert seats(place.ensure("ada", "bob", limit=["bob"])) == [["bob"]]
+    assert [bool(volume["at"]) for volume in sorted(homes(place), key=lambda item: item["tags"]["dstk:homes"])] == [
+        False,
+        True,
+    ]
+
+
+def test_a_home_is_not_given_to_somebody_else_of_that_login(place: Place) -> None:
+    place.ensure("ada")
+    end(place)
+    stranger = [{"student": "ada", "identity": "id-other", "instance_type": ""}]
+    answer = place.ensure(students=stranger)
+    assert (answer["hosts"], answer["gone"]) == ([], [])
+    assert "holds the home of somebody else" in answer["failures"][0]["message"]
+
+
+def test_a_volume_without_a_subnet_in_its_zone_is_a_failure_with_its_remedy(place: Place) -> None:
+    place.ensure("ada", subnets=place.given["subnets"][1:2])
+    end(place)
+    answer = place.ensure("ada", subnets=place.given["subnets"][:1])
+    assert answer["launched"] == []
+    assert "where no instance of the type can start" in answer["failures"][0]["message"]
+
+
+def test_a_host_whose_run_was_killed_gets_the_volume_that_is_its(place: Place) -> None:
+    place.ensure("ada")
+    [volume] = homes(place)
+    place.aws.detach_volume(VolumeId=volume["id"], InstanceId=volume["at"], Device="/dev/sdf")
+    assert place.ensure("ada")["changed"]
+    assert homes(place)[0]["at"] == volume["at"]
+
+
+def test_a_volume_grows_and_never_shrinks(place: Place) -> None:
+    place.ensure("ada")
+    answer = place.ensure("ada", home_volume_size=20)
+    [volume] = homes(place)
+    assert (volume["size"], answer["changed"]) == (20, True)
+    assert (answer["diff"]["before"][volume["id"]], answer["diff"]["after"][volume["id"]]) == ("10 GB", "20 GB")
+    assert place.ensure("ada", home_volume_size=5)["changed"] is False
+
+
+def test_check_mode_says_which_host_would_be_launched_again(place: Place) -> None:
+    place.ensure("ada")
+    end(place)
+    answer = place.ensure("ada", check_mode=True)
+    assert (answer["launched"], answer["hosts"][0]["zone"]) == (["planned-01"], homes(place)[0]["zone"])
