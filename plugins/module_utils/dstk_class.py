@@ -24,7 +24,7 @@ from ansible.module_utils.dstk_seats import (
     settle,
 )
 from ansible.module_utils.dstk_types import find_types
-from ansible.module_utils.dstk_volumes import attach, data_mapping, find_kept, find_size, find_volumes
+from ansible.module_utils.dstk_volumes import attach, data_mapping, find_host_name, find_kept, find_size, find_volumes
 from ansible.module_utils.dstk_wishes import Wishes, Work
 
 
@@ -36,7 +36,10 @@ def ensure_seats(fleet: Fleet, wishes: Wishes, *, check_mode: bool = False) -> d
     # a host that is gone lives on in its volume, and keeps its seats
     kept = {volume.id: volume for volume in find_kept(volumes, live)}
     hosts = [Host(key, item["InstanceType"], tags_of(item)) for key, item in live.items()]
-    hosts += [Host(volume.id, wishes.types[0], volume.host_tags) for volume in kept.values()]
+    # one that a host of its name waits for is that host's
+    names = {find_host_name(tags_of(item)) for item in live.values()}
+    gone = [volume for volume in kept.values() if volume.homes not in names]
+    hosts += [Host(volume.id, wishes.types[0], volume.host_tags) for volume in gone]
     asked = [*wishes.types, *(row.instance_type for row in wishes.rows if row.instance_type)]
     kinds = find_types(fleet.client, [*asked, *(host.type for host in hosts if host.placement == SHARED)])
     capacities = {
@@ -60,7 +63,7 @@ def ensure_seats(fleet: Fleet, wishes: Wishes, *, check_mode: bool = False) -> d
     find_their_volumes(work, live, volumes, kept.values())
     launcher = Launcher(fleet.client, wishes.deployment, {item["InstanceId"] for item in found})
     numbers = _count_from(max((host.number for host in hosts), default=0), work)
-    for volume in kept.values():
+    for volume in gone:
         launch_kept(work, wishes, volume, settlement, kinds, None if check_mode else launcher)
     for rows in _group(settlement.unseated):
         _launch_for(work, wishes, rows, kinds, capacities, numbers, None if check_mode else launcher)
