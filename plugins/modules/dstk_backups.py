@@ -29,7 +29,7 @@ description:
     which are kept, with the tag C(dstk:replaced). Hosts are not started again. Where no volume has the homes, the new
     one waits for its host.
   - C(known) only tells which snapshots there are.
-  - C(lent) makes a volume of a snapshot of a host's homes, C(attached) attaches it to the host, C(returned) deletes it:
+  - C(lent) makes a volume of a snapshot of a host's homes, C(attached) attaches it to the host, C(returned) deletes it,
     for the while in which homes are copied from it.
 options:
   deployment:
