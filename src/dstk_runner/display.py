@@ -136,7 +136,15 @@ def _render_kept(kept: Iterable[Resource]) -> Iterable[RenderableType]:
         yield Text("Kept, and billed by the month (`dstk up` uses the volumes again):", style="bold")
     for item in rows:
         until = f", needed until {item.expires}" if item.expires else ""
-        yield Text(f"  {item.kind} {item.id}: the homes of {item.homes}, {item.gigabytes} GB{until}")
+        yield Text(
+            f"  {item.kind} {item.id}: the homes of {item.homes}, {item.gigabytes} GB, {_tell_price(item)}{until}"
+        )
+
+
+def _tell_price(item: Resource) -> str:
+    if item.usd_month is None:
+        return "at a price that is not known here"
+    return f"{'at most ' if item.kind == 'snapshot' else ''}{item.usd_month:.2f} USD a month"
 
 
 def _render_tls(tls: Tls) -> Iterable[RenderableType]:

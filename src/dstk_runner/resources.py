@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 from dstk_runner.aws import ask_all, make_client
-from dstk_runner.project import load_backup, load_schedule
+from dstk_runner.project import load_backup, load_prices, load_schedule
 from dstk_runner.remedies import explain
 from dstk_runner.results import Resource
 
@@ -88,7 +88,7 @@ def find_baked(region: str) -> tuple[Resource, ...]:
     except Exception as error:
         raise explain(error) from error
     kind = next(kind for kind in _KINDS if kind.name == "image")
-    return tuple(sorted(replace(_read_row(kind, row), billed=True) for row in asked["Images"]))
+    return tuple(sorted(replace(_read_row(kind, row, region), billed=True) for row in asked["Images"]))
 
 
 def find_kept(*, deployment: str, region: str) -> tuple[Resource, ...]:
@@ -168,12 +168,13 @@ def _find_kind(client: Any, kind: _Kind, deployment: str) -> list[Resource]:
         rows = getattr(client, kind.call)(**options)[kind.list]
     if kind.name == "instance":
         rows = [row for reservation in rows for row in reservation["Instances"]]
-    resources = [_read_row(kind, row) for row in rows]
+    resources = [_read_row(kind, row, client.meta.region_name) for row in rows]
     return sorted(resource for resource in resources if resource.state not in ("terminated", "deleted"))
 
 
-def _read_row(kind: _Kind, row: Mapping[str, Any]) -> Resource:
+def _read_row(kind: _Kind, row: Mapping[str, Any], region: str) -> Resource:
     tags = {tag["Key"]: tag["Value"] for tag in row.get("Tags") or row.get("TagSet") or ()}
+    size = int(row.get("Size") or row.get("VolumeSize") or 0)
     name = tags.get("Name") or row.get("GroupName") or (row.get("KeyName") if kind.name == "key pair" else "") or ""
     return Resource(
         kind=kind.name,
@@ -184,9 +185,22 @@ def _read_row(kind: _Kind, row: Mapping[str, Any]) -> Resource:
         kept=kind.name == "snapshot" and load_backup().KIND_TAG in tags,
         # what a restore replaced is no host's any more, and may still be somebody's work
         homes=tags.get("dstk:homes", tags.get("dstk:replaced", "")) if kind.name in ("volume", "snapshot") else "",
-        gigabytes=int(row.get("Size") or row.get("VolumeSize") or 0),
+        gigabytes=size,
         expires=tags.get("dstk:expires", ""),
+        usd_month=_find_price(kind.name, region, size),
     )
+
+
+def _find_price(kind: str, region: str, gigabytes: int) -> float | None:
+    """Find what a volume costs a month, or a snapshot of one that was written from end to end, by dstk's own table."""
+    item = {"volume": load_prices().GP3, "snapshot": load_prices().SNAPSHOT}.get(kind)
+    usd = _load_table().find(item, region).usd if item else None
+    return None if usd is None else round(usd * gigabytes, 2)
+
+
+@cache
+def _load_table() -> Any:
+    return load_prices().load_prices()
 
 
 def _state(row: Mapping[str, Any]) -> str:

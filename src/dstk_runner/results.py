@@ -239,7 +239,8 @@ class Resource:
 
     `billed` tells whether keeping it costs money, `kept` that `destroy` leaves it: a backup. A volume, or a snapshot of
     one, has its size, and `homes` names the host whose homes it holds. `expires` is the day after which nobody needs a
-    snapshot.
+    snapshot. `usd_month` is what a volume costs, and a snapshot at most, for of one only what was written counts; None
+    where that is not known.
     """
 
     kind: str
@@ -251,6 +252,7 @@ class Resource:
     homes: str = ""
     gigabytes: int = 0
     expires: str = ""
+    usd_month: float | None = None
 
     def stays(self, *, delete_data: bool = False) -> bool:
         """Whether `destroy` keeps it: work stays, and so does a backup, whatever becomes of the work."""

@@ -211,13 +211,21 @@ def test_destroy_shows_what_it_would_delete_and_waits_for_a_yes(
     assert "vol-1" in capsys.readouterr().err
 
 
-def test_a_receipt_names_what_is_kept_and_how_large_it_is(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("kind", "usd", "words"),
+    [
+        ("volume", 0.8, "volume i-1: the homes of ada, 10 GB, 0.80 USD a month"),
+        ("snapshot", 0.5, "snapshot i-1: the homes of ada, 10 GB, at most 0.50 USD a month"),
+        ("volume", None, "volume i-1: the homes of ada, 10 GB, at a price that is not known here"),
+    ],
+)
+def test_a_receipt_names_what_is_kept_how_large_it_is_and_what_it_costs(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kind: str, usd: float | None, words: str
 ) -> None:
-    homes = Resource(kind="volume", id="vol-1", billed=True, homes="ada", gigabytes=10)
+    homes = Resource(kind=kind, id="i-1", billed=True, homes="ada", gigabytes=10, usd_month=usd)
     answer(monkeypatch, "destroy", Receipt(deployment="d", region="r", kept=(homes,)))
     assert cli.run(["destroy", "--yes"]) == 0
-    assert "volume vol-1: the homes of ada, 10 GB" in capsys.readouterr().out
+    assert words in capsys.readouterr().out
 
 
 def test_what_destroy_keeps_is_not_among_what_it_asks_about(

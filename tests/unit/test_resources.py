@@ -88,3 +88,10 @@ def test_without_credentials_the_remedy_is_told(home: object, monkeypatch: pytes
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(CredentialsError, match="aws configure"):
         find()
+
+
+@pytest.mark.parametrize(("region", "usd"), [("us-west-2", 0.8), ("us-gov-west-1", None)])
+def test_a_volume_tells_what_it_costs_a_month_where_that_is_known(ec2: Any, region: str, usd: float | None) -> None:
+    client: Any = boto3.client("ec2", region)
+    client.create_volume(AvailabilityZone=f"{region}a", Size=10, VolumeType="gp3", TagSpecifications=tagged("volume"))
+    assert [resource.usd_month for resource in find_resources(deployment="tried", region=region)] == [usd]
