@@ -15,8 +15,10 @@ from support.environment import ROOT
 SANDBOXES = {
     "sandbox": ("tests/e2e", "tests/demo"),
     "sandbox-of-classes": (
+        "tests/e2e/test_bake.py",
         "tests/e2e/test_class_dedicated.py",
         "tests/e2e/test_class_shared.py",
+        "tests/e2e/test_homes.py",
         "tests/e2e/test_interrupted.py",
         "tests/e2e/test_tls.py",
         "tests/sandbox/hosts",

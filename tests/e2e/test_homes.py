@@ -66,20 +66,41 @@ def test_the_work_outlives_the_host_and_is_deleted_only_when_asked(ada: User, ap
     assert find_volume(api)["VolumeId"] == volume["VolumeId"]
     assert in_notebook(again, "cat", "proof").stdout == "mine\n"
 
+    document = check_backup(larger, document)
+    volume = find_volume(api)
     check_full_home(ada, document)
 
     receipt = ada.document("destroy", "--yes")
     assert receipt["ok"] is True
-    assert [(row["id"], row["homes"], row["gigabytes"]) for row in receipt["kept"]] == [(volume["VolumeId"], "ada", 12)]
-    assert [row["id"] for row in ada.document("status")["kept"]] == [volume["VolumeId"]]
+    kept = {row["id"]: row for row in receipt["kept"]}
+    ours = kept[volume["VolumeId"]]
+    assert (ours["homes"], ours["gigabytes"], ours["usd_month"]) == ("ada", 12, 0.96)
+    # that which a restore has replaced is somebody's work, too, and so is the backup
+    assert sorted(row["kind"] for row in kept.values()) == ["snapshot", "volume", "volume"]
+    assert volume["VolumeId"] in [row["id"] for row in ada.document("status")["kept"]]
     assert api.left("homes") == {}
 
     receipt = ada.document("destroy", "--yes", "--delete-data")
     assert receipt["ok"] is True
-    [backup] = receipt["kept"]
-    assert (backup["kind"], backup["homes"], bool(backup["expires"])) == ("snapshot", "ada", True)
+    backups = receipt["kept"]
+    assert {(row["kind"], row["homes"], bool(row["expires"])) for row in backups} == {("snapshot", "ada", True)}
     assert volume["VolumeId"] in {row["id"] for row in receipt["resources"] if row["gone"]}
     assert not api.tagged("homes")["volume"]
+
+
+def check_backup(ada: User, document: dict[str, Any]) -> dict[str, Any]:
+    """What is lost after a backup comes back: into a folder beside the work of now, or in its place."""
+    [notebook] = document["notebooks"]
+    [made] = ada.document("backup")["backups"]
+    assert (made["homes"], made["kind"]) == ("ada", "backup")
+    in_notebook(notebook, "sh", "-c", "echo spoilt > proof; sync")
+    ada.document("restore", "--latest", "--student", "ada")
+    assert in_notebook(notebook, "sh", "-c", "cat proof restored-*/proof").stdout == "spoilt\nmine\n"
+    restored = ada.document("restore", made["id"], "--yes")
+    assert [item["homes"] for item in restored["restored"]] == ["ada"]
+    [again] = restored["notebooks"]
+    assert in_notebook(again, "sh", "-c", "cat proof; ls -d restored-* 2>/dev/null | wc -l").stdout == "mine\n0\n"
+    return ada.document("status")
 
 
 def check_full_home(ada: User, document: dict[str, Any]) -> None:
