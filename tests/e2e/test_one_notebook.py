@@ -91,11 +91,13 @@ def test_a_laptop_that_knows_nothing_gets_the_authority_from_the_host(deployed: 
 
 def test_the_instance_is_as_the_file_asks(deployed: dict[str, Any], api: Api) -> None:
     [instance] = api.tagged("solo")["instance"]
-    [volume] = api.tagged("solo")["volume"]
     assert instance["InstanceType"] == "t2.micro"
     assert instance["MetadataOptions"]["HttpTokens"] == "required"
-    assert (volume["Size"], volume["VolumeType"], volume["Encrypted"]) == (30, "gp3", True)
-    assert instance["BlockDeviceMappings"][0]["Ebs"]["DeleteOnTermination"] is True
+    volumes = {volume["VolumeId"]: volume for volume in api.tagged("solo")["volume"]}
+    disks = {item["Ebs"]["VolumeId"]: item["Ebs"]["DeleteOnTermination"] for item in instance["BlockDeviceMappings"]}
+    # the root disk goes with its host, the homes stay
+    assert {(volumes[key]["Size"], ends) for key, ends in disks.items()} == {(30, True), (10, False)}
+    assert {(volume["VolumeType"], volume["Encrypted"]) for volume in volumes.values()} == {("gp3", True)}
 
 
 def test_only_the_caller_may_come_in(deployed: dict[str, Any], api: Api) -> None:
