@@ -20,6 +20,7 @@ from ansible.module_utils.dstk_seats import (
     Seat,
     Settlement,
     find_capacity,
+    find_seats,
     host_tags,
     settle,
 )
@@ -38,7 +39,8 @@ def ensure_seats(fleet: Fleet, wishes: Wishes, *, check_mode: bool = False) -> d
     hosts = [Host(key, item["InstanceType"], tags_of(item)) for key, item in live.items()]
     # one that a host of its name waits for is that host's
     names = {find_host_name(tags_of(item)) for item in live.values()}
-    gone = [volume for volume in kept.values() if volume.homes not in names]
+    # one that says of nobody that the seat is theirs is nobody else's either
+    gone = [volume for volume in kept.values() if volume.homes not in names and find_seats(volume.tags)]
     hosts += [Host(volume.id, wishes.types[0], volume.host_tags) for volume in gone]
     asked = [*wishes.types, *(row.instance_type for row in wishes.rows if row.instance_type)]
     kinds = find_types(fleet.client, [*asked, *(host.type for host in hosts if host.placement == SHARED)])

@@ -54,7 +54,10 @@ def visit(link: str, tls: Document) -> Visitor:
         urllib.request.HTTPCookieProcessor(cookies),
         urllib.request.ProxyHandler({}),
     )
-    return Visitor(link.partition("/lab")[0] + "/", opener, cookies)
+    root = link.partition("/lab")[0] + "/"
+    # a browser says where a link was; Jupyter lets files be fetched from its own pages alone
+    opener.addheaders.append(("Referer", root))
+    return Visitor(root, opener, cookies)
 
 
 def log_in(notebook: Document, tls: Document) -> Visitor:

@@ -100,6 +100,19 @@ def test_a_home_is_not_given_to_somebody_else_of_that_login(place: Place) -> Non
     assert "holds the home of somebody else" in answer["failures"][0]["message"]
 
 
+def test_homes_of_which_no_seat_is_known_are_given_to_nobody(place: Place) -> None:
+    tags = [{"Key": "dstk:deployment", "Value": "csx450"}, {"Key": "dstk:homes", "Value": "eve"}]
+    specification = [{"ResourceType": "volume", "Tags": tags}]
+    place.aws.create_volume(AvailabilityZone=homes_zone(place), Size=1, TagSpecifications=specification)
+    place.ensure("ada")
+    assert [(row["tags"]["dstk:homes"], bool(row["at"])) for row in homes(place)] == [("eve", False), ("ada", True)]
+
+
+def homes_zone(place: Place) -> str:
+    """The zone of the first subnet."""
+    return str(place.given["subnets"][0]["zone"])
+
+
 def test_a_volume_without_a_subnet_in_its_zone_is_a_failure_with_its_remedy(place: Place) -> None:
     place.ensure("ada", subnets=place.given["subnets"][1:2])
     end(place)
