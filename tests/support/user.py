@@ -100,7 +100,8 @@ class Api:
     def left(self, deployment: str) -> dict[str, int]:
         """How much of each kind is there, kinds with nothing left out; homes stay by design, and do not count."""
         found = self.tagged(deployment)
-        found["volume"] = [row for row in found["volume"] if "dstk:homes" not in {tag["Key"] for tag in row["Tags"]}]
+        homes = {"dstk:homes", "dstk:replaced"}
+        found["volume"] = [row for row in found["volume"] if not homes & {tag["Key"] for tag in row["Tags"]}]
         return {kind: len(rows) for kind, rows in found.items() if rows}
 
     def calls(self, action: str) -> int:

@@ -32,6 +32,8 @@ class BlockStorage(EC2Backend):
         volume = super().create_volume(size, zone_name, snapshot_id, *args, **kwargs)
         if snapshot_id:
             self.disks.copy(snapshot_id, volume.id)
+        # AWS names none of an empty volume, but says so
+        volume.snapshot_id = volume.snapshot_id or ""
         return volume
 
     def modify_volume(self, volume_id: str, target_size: Any = None, *args: Any, **kwargs: Any) -> Volume:
