@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from dstk_runner import sandbox
-from support.place import DEPLOYMENT, OURS, REGION, Place, opened
+from support.place import DEPLOYMENT, REGION, Place, opened
 
 VCPUS = "L-1216C47A"
 
@@ -55,8 +55,6 @@ def students(opened_class: Class) -> Iterator[Class]:
     """A class that nobody has yet; the network of an earlier test may be there."""
     sandbox.ensure_quota(VCPUS, 1000, directory=opened_class.folder)
     opened_class.end_instances()
-    for volume in opened_class.client.describe_volumes(Filters=OURS)["Volumes"]:
-        opened_class.client.delete_volume(VolumeId=volume["VolumeId"])
     yield opened_class
     sandbox.clear_faults(directory=opened_class.folder)
 

@@ -83,11 +83,13 @@ class Place:
         return [instance for instance in found if instance["State"]["Name"] not in ("shutting-down", "terminated")]
 
     def end_instances(self) -> None:
-        """The network stays, so that the next test need not make it again."""
+        """Homes end with them, for a host would start beside these; the network stays, and need not be made again."""
         ids = [instance["InstanceId"] for instance in self.instances()]
         if ids:
             self.client.terminate_instances(InstanceIds=ids)
             self.client.get_waiter("instance_terminated").wait(InstanceIds=ids, WaiterConfig={"Delay": 1})
+        for volume in self.client.describe_volumes(Filters=OURS)["Volumes"]:
+            self.client.delete_volume(VolumeId=volume["VolumeId"])
 
     def make_client(self, service: str) -> Any:
         """Return a client of another service, of who may do everything."""
