@@ -45,6 +45,7 @@ def find_size(notebook: dict[str, Any]) -> int:
     return round(int(said) / 1024**3)
 
 
+@pytest.mark.timeout(2400)  # a whole life with four starts of a host, on a machine that may have other work
 def test_the_work_outlives_the_host_and_is_deleted_only_when_asked(ada: User, api: Api) -> None:
     [notebook] = ada.document("up", "--yes")["notebooks"]
     volume = find_volume(api)
