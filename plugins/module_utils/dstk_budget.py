@@ -2,22 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing library
-    from botocore.exceptions import ClientError
-
-from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, chunks, error_code, tag_list, tags_of, throttled
+from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, chunks, tag_list, tags_of, throttled
+from ansible.module_utils.dstk_role import find, make_document
 from ansible.module_utils.dstk_schedule import PATH, find_budget, find_budget_role
 
 POLICY = "stop"
 THRESHOLDS = (50, 80, 100)
 """Percent of the budget at which somebody is told."""
-GONE = frozenset({"NoSuchEntity", "NotFoundException"})
 
 
 @dataclass
@@ -51,7 +47,7 @@ class Purse:
             "ArnLike": {"aws:SourceArn": f"arn:{self.partition}:budgets::{self.account}:budget/*"},
         }
         service = {"Service": "budgets.amazonaws.com"}
-        return _document({"Principal": service, "Action": "sts:AssumeRole", "Condition": condition})
+        return make_document([{"Principal": service, "Action": "sts:AssumeRole", "Condition": condition}])
 
     @property
     def policy(self) -> dict[str, Any]:
@@ -67,10 +63,12 @@ class Purse:
             f"{ssm}:*:document/AWS-StopEC2Instance",
             f"{ssm}:{self.account}:automation-execution/*",
         ]
-        return _document(
-            {"Action": "ec2:DescribeInstanceStatus", "Resource": "*"},
-            {"Action": "ec2:StopInstances", "Resource": instances, "Condition": tagged},
-            {"Action": "ssm:StartAutomationExecution", "Resource": documents},
+        return make_document(
+            [
+                {"Action": "ec2:DescribeInstanceStatus", "Resource": "*"},
+                {"Action": "ec2:StopInstances", "Resource": instances, "Condition": tagged},
+                {"Action": "ssm:StartAutomationExecution", "Resource": documents},
+            ]
         )
 
     @property
@@ -85,12 +83,12 @@ class Purse:
             request = {"RoleName": self.role, "Path": PATH, "AssumeRolePolicyDocument": trust, "Tags": labels}
             self._change("role of the budget", self.iam.create_role, **request)
         policy = {"RoleName": self.role, "PolicyName": POLICY}
-        held = _find(self.iam.get_role_policy, **policy)
+        held = find(self.iam.get_role_policy, **policy)
         if not held or held["PolicyDocument"] != self.policy:
             document = json.dumps(self.policy)
             self._change("policy of the budget's role", self.iam.put_role_policy, **policy, PolicyDocument=document)
         readers = [{"SubscriptionType": "EMAIL", "Address": email}]
-        known = _find(self.budgets.describe_budget, **self.name)
+        known = find(self.budgets.describe_budget, **self.name)
         if known and not self._is_right(known["Budget"], amount, readers):
             # the calls of today change limits and notifications one by one; nothing is lost with the budget
             self._remove()
@@ -104,18 +102,18 @@ class Purse:
         if not self.has_role():
             return
         self._remove()
-        if _find(self.iam.get_role_policy, RoleName=self.role, PolicyName=POLICY):
+        if find(self.iam.get_role_policy, RoleName=self.role, PolicyName=POLICY):
             self._change("no policy", self.iam.delete_role_policy, RoleName=self.role, PolicyName=POLICY)
         self._change("no role of the budget", self.iam.delete_role, RoleName=self.role)
 
     def has_role(self) -> bool:
         """Answer whether the role is there, and of this deployment."""
-        found = _find(self.iam.get_role, RoleName=self.role)
+        found = find(self.iam.get_role, RoleName=self.role)
         return bool(found) and tags_of(found["Role"]).get(DEPLOYMENT_TAG) == self.deployment
 
     def find_actions(self) -> list[dict[str, Any]]:
         """Answer the actions of the budget."""
-        found = _find(self.budgets.describe_budget_actions_for_budget, **self.name, MaxResults=100)
+        found = find(self.budgets.describe_budget_actions_for_budget, **self.name, MaxResults=100)
         return list(found["Actions"]) if found else []
 
     def _describe(self, amount: float, readers: list[dict[str, str]]) -> dict[str, Any]:
@@ -174,7 +172,7 @@ class Purse:
     def _remove(self) -> None:
         for action in self.find_actions():
             self._change("no action", self.budgets.delete_budget_action, **self.name, ActionId=action["ActionId"])
-        if _find(self.budgets.describe_budget, **self.name):
+        if find(self.budgets.describe_budget, **self.name):
             self._change("no budget", self.budgets.delete_budget, **self.name)
 
     def _change(self, what: str, call: Callable[..., Any], **request: Any) -> None:
@@ -185,16 +183,3 @@ class Purse:
 
 def _write_amount(amount: float) -> str:
     return f"{amount:.2f}"
-
-
-def _document(*statements: Mapping[str, Any]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}
-
-
-def _find(call: Callable[..., Any], **request: Any) -> dict[str, Any] | None:
-    try:
-        return dict(throttled(call, **request))
-    except ClientError as error:
-        if error_code(error) in GONE:
-            return None
-        raise

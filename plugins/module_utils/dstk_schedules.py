@@ -16,6 +16,7 @@ with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing l
     from botocore.exceptions import ClientError
 
 from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, error_code, tag_list, tags_of, throttled
+from ansible.module_utils.dstk_role import GONE, find, make_document
 from ansible.module_utils.dstk_schedule import LEAD, PATH, cron, find_group, find_role, format_moment, parse_times
 
 POLICY = "stop-and-start"
@@ -28,7 +29,6 @@ AT_ONCE = 8
 (https://docs.aws.amazon.com/scheduler/latest/UserGuide/scheduler-quotas.html)."""
 ROLE_SECONDS = 60
 """How long the scheduler may take to know a role that IAM made a moment ago."""
-GONE = frozenset({"NoSuchEntity", "ResourceNotFoundException"})
 TARGETS = {
     "start": "aws-sdk:ec2:startInstances",
     "stop": "aws-sdk:ec2:stopInstances",
@@ -128,30 +128,32 @@ class Keeper:
         https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
         """
         source = f"arn:{self.partition}:scheduler:{self.region}:{self.account}:schedule-group/{self.group}"
-        return _document(
-            {
-                "Effect": "Allow",
-                "Principal": {"Service": "scheduler.amazonaws.com"},
-                "Action": "sts:AssumeRole",
-                "Condition": {"StringEquals": {"aws:SourceAccount": self.account, "aws:SourceArn": source}},
-            }
+        return make_document(
+            [
+                {
+                    "Principal": {"Service": "scheduler.amazonaws.com"},
+                    "Action": "sts:AssumeRole",
+                    "Condition": {"StringEquals": {"aws:SourceAccount": self.account, "aws:SourceArn": source}},
+                }
+            ]
         )
 
     @property
     def policy(self) -> dict[str, Any]:
         """What the role may do: stop and start what carries the tag."""
-        return _document(
-            {
-                "Effect": "Allow",
-                "Action": ["ec2:StartInstances", "ec2:StopInstances"],
-                "Resource": f"arn:{self.partition}:ec2:{self.region}:{self.account}:instance/*",
-                "Condition": {"StringEquals": {f"aws:ResourceTag/{DEPLOYMENT_TAG}": self.deployment}},
-            }
+        return make_document(
+            [
+                {
+                    "Action": ["ec2:StartInstances", "ec2:StopInstances"],
+                    "Resource": f"arn:{self.partition}:ec2:{self.region}:{self.account}:instance/*",
+                    "Condition": {"StringEquals": {f"aws:ResourceTag/{DEPLOYMENT_TAG}": self.deployment}},
+                }
+            ]
         )
 
     def ensure_role(self) -> None:
         """See to the role and to what it may do."""
-        found = _find(self.iam.get_role, RoleName=self.role)
+        found = find(self.iam.get_role, RoleName=self.role)
         if found is None:
             labels = tag_list({DEPLOYMENT_TAG: self.deployment})
             trust = json.dumps(self.trust)
@@ -162,7 +164,7 @@ class Keeper:
                 f"the account has a role {self.role} already, which is not of the deployment {self.deployment}\n"
                 "Fix: choose another `deployment`, or delete it"
             )
-        known = _find(self.iam.get_role_policy, RoleName=self.role, PolicyName=POLICY) if found else None
+        known = find(self.iam.get_role_policy, RoleName=self.role, PolicyName=POLICY) if found else None
         if not known or known["PolicyDocument"] != self.policy:
             request = {"RoleName": self.role, "PolicyName": POLICY, "PolicyDocument": json.dumps(self.policy)}
             self._change("policy of the role", self.iam.put_role_policy, **request)
@@ -180,12 +182,12 @@ class Keeper:
 
     def ensure_absent(self) -> None:
         """See to it that neither schedules, nor the group, nor the role is left."""
-        if _find(self.scheduler.get_schedule_group, Name=self.group):
+        if find(self.scheduler.get_schedule_group, Name=self.group):
             # its schedules go with it
             self._change("schedule group", self.scheduler.delete_schedule_group, Name=self.group)
-        found = _find(self.iam.get_role, RoleName=self.role)
+        found = find(self.iam.get_role, RoleName=self.role)
         if found and self._owns(found["Role"]):
-            if _find(self.iam.get_role_policy, RoleName=self.role, PolicyName=POLICY):
+            if find(self.iam.get_role_policy, RoleName=self.role, PolicyName=POLICY):
                 request = {"RoleName": self.role, "PolicyName": POLICY}
                 self._change("policy of the role", self.iam.delete_role_policy, **request)
             self._change("role", self.iam.delete_role, RoleName=self.role)
@@ -202,7 +204,7 @@ class Keeper:
         return [row["Name"] for page in pages for row in page["Schedules"]]
 
     def _ensure_group(self) -> None:
-        if _find(self.scheduler.get_schedule_group, Name=self.group) is None:
+        if find(self.scheduler.get_schedule_group, Name=self.group) is None:
             labels = tag_list({DEPLOYMENT_TAG: self.deployment})
             self._change("schedule group", self.scheduler.create_schedule_group, Name=self.group, Tags=labels)
 
@@ -234,16 +236,3 @@ class Keeper:
         if not self.check_mode:
             throttled(call, **request)
         self.changes.append(what)
-
-
-def _document(statement: Mapping[str, Any]) -> dict[str, Any]:
-    return {"Version": "2012-10-17", "Statement": [dict(statement)]}
-
-
-def _find(call: Callable[..., Any], **request: Any) -> dict[str, Any] | None:
-    try:
-        return dict(throttled(call, **request))
-    except ClientError as error:
-        if error_code(error) in GONE:
-            return None
-        raise
