@@ -55,11 +55,11 @@ def find_loops(folder: Path) -> list[str]:
 def test_a_volume_follows_the_api(launched: tuple[Aws, str, str], key: Path, folder: Path) -> None:
     aws, instance, volume = launched
     made = f"sudo mkfs.ext4 -q -L work {find_node(volume)} && sudo udevadm settle"
-    mounted = "sudo mkdir -p /work && sudo mount LABEL=work /work"
-    ssh(aws, instance, key, f"{made} && {mounted} && echo kept | sudo tee /work/note")
+    mounted = "sudo mkdir -p /mnt && sudo mount LABEL=work /mnt"
+    ssh(aws, instance, key, f"{made} && {mounted} && echo kept | sudo tee /mnt/note")
     # a snapshot holds what was written until then, and a volume of it does so too
     snapshot = aws.ec2.create_snapshot(VolumeId=volume)["SnapshotId"]
-    ssh(aws, instance, key, "echo later | sudo tee /work/note")
+    ssh(aws, instance, key, "echo later | sudo tee /mnt/note")
     other = aws.ec2.create_volume(AvailabilityZone=ZONE, SnapshotId=snapshot)["VolumeId"]
     aws.ec2.attach_volume(VolumeId=other, InstanceId=instance, Device="/dev/sdg")
     until(lambda: ssh(aws, instance, key, f"test -b {find_node(other)} && echo there") == "there")
@@ -77,7 +77,7 @@ def test_a_volume_follows_the_api(launched: tuple[Aws, str, str], key: Path, fol
     assert find_loops(folder) == []
     aws.ec2.start_instances(InstanceIds=[instance])
     aws.wait(instance, "running", seconds=60)
-    assert ssh(aws, instance, key, f"{mounted} && cat /work/note") == "later"
+    assert ssh(aws, instance, key, f"{mounted} && cat /mnt/note") == "later"
     # and its instance
     aws.ec2.terminate_instances(InstanceIds=[instance])
     aws.wait(instance, "terminated", seconds=60)
