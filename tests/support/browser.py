@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from playwright.sync_api import Locator, Page, TimeoutError, expect, sync_playwright
+from playwright.sync_api import Locator, Page, expect, sync_playwright
 
 #: Quiet starts: no calls home, no sandbox of Chromium's own (root cannot have it).
 FLAGS = [
@@ -23,6 +23,9 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
+
+#: Chromium, by way of a program that keeps it from losing requests.
+STEADY = Path(__file__).with_name("steady_browser.py")
 
 PLOT = "import matplotlib.pyplot as plt; import numpy as np; plt.plot(np.sin(np.linspace(0, 7))); plt.show()"
 
@@ -44,33 +47,13 @@ def page(tls: dict[str, str] | None = None) -> Iterator[Page]:
     with sync_playwright() as playwright, tempfile.TemporaryDirectory(prefix="chromium-") as home:
         if tls and tls["ca_file"]:
             trust(Path(home), Path(tls["ca_file"]).read_text())
-        environment: dict[str, str | float | bool] = {**os.environ, "HOME": home}
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), headless=True, args=FLAGS, env=environment
-        )
+        program = shutil.which("chromium") or playwright.chromium.executable_path
+        environment: dict[str, str | float | bool] = {**os.environ, "HOME": home, "DSTK_BROWSER": program}
+        browser = playwright.chromium.launch(executable_path=STEADY, headless=True, args=FLAGS, env=environment)
         try:
-            made = browser.new_page(viewport={"width": 1280, "height": 900})
-            answer_what_the_machine_is_to_blame_for(made)
-            yield made
+            yield browser.new_page(viewport={"width": 1280, "height": 900})
         finally:
             browser.close()
-
-
-def answer_what_the_machine_is_to_blame_for(page: Page) -> None:
-    """Let whoever looks at the page click away that the server was not reached, and take the kernel offered then.
-
-    A request is lost when this machine gets or loses a network interface (`open_launcher`); JupyterLab says so in a
-    dialog that covers everything, and asks for a kernel where it was the start of one that was lost.
-    """
-    dialog = page.locator(".jp-Dialog", has_text=re.compile("Server Connection Error|Failed to fetch|Select Kernel"))
-
-    def dismiss() -> None:
-        # the next comes a moment after the last, and Playwright looks for it before an action alone
-        while dialog.count():
-            dialog.locator(".jp-Dialog-footerButtons button").last.click()
-            page.wait_for_timeout(1000)
-
-    page.add_locator_handler(dialog, dismiss)
 
 
 def log_in(page: Page, url: str, password: str) -> None:
@@ -96,23 +79,9 @@ def run_cell(page: Page, cell: Locator) -> None:
     raise AssertionError("the kernel never took the cell")
 
 
-def open_launcher(page: Page) -> None:
-    """Ask for a new notebook as soon as JupyterLab has loaded, and load it again where that stops half way.
-
-    Chromium drops what it is loading when this machine gets or loses a network interface, as it does for each host of a
-    sandbox that another test boots meanwhile (net::ERR_NETWORK_CHANGED).
-    """
-    for _ in range(4):
-        with suppress(TimeoutError):
-            page.locator(".jp-LauncherCard[data-category=Notebook]").first.click(timeout=60_000)
-            return
-        page.reload()
-    raise AssertionError(f"no launcher at {page.url}: {page.locator('body').inner_text()[:2000]}")
-
-
 def run_code(page: Page, code: str) -> None:
     """Run a cell in a new Python notebook of JupyterLab."""
-    open_launcher(page)
+    page.locator(".jp-LauncherCard[data-category=Notebook]").first.click(timeout=120_000)
     page.locator(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
     cell = page.locator(".jp-NotebookPanel .jp-CodeCell .cm-content").first
     cell.click()
