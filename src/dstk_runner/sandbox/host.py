@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Literal
 
 #: One that is rebooting has ended by its own `reboot` and waits to be started again.
@@ -29,3 +30,5 @@ class HostSpec:
     disks: tuple[Disk, ...] = ()
     #: The image of the account's own that it begins with; empty is a fresh Ubuntu.
     image: str = ""
+    #: What its metadata service tells, by path.
+    metadata: Mapping[str, str] = field(default_factory=dict)

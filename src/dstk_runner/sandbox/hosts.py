@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -40,6 +41,12 @@ STORES = {"docker": "/var/lib/docker", "containerd": "/var/lib/containerd"}
 #: Which of the kernel's loop devices are volumes of the instance; its `udevadm` reads it.
 DISKS = "/etc/attached-volumes"
 
+#: What the instance's metadata service tells, by path.
+METADATA = "/etc/instance-metadata.json"
+
+#: Where a spot instance reads that it is taken back.
+NOTICE = "spot/instance-action"
+
 #: How long an instance may take to shut down before it is ended by force, in seconds.
 STOP_TIMEOUT = 20
 
@@ -59,6 +66,7 @@ class HostDriver:
         self._on_progress = on_progress
         self._disks = LoopDisks(folder)
         self._attached: dict[str, set[str]] = {}
+        self._metadata: dict[str, dict[str, str]] = {}
         self._share = Share()
         self._client = client(timeout=600)
         self._kept = KeptDisks(self._client, {LABEL: self._label})
@@ -83,6 +91,8 @@ class HostDriver:
             self._create(spec, image, ensure_network(self._client))
         self._answered.discard(spec.instance_id)
         self._list_disks(spec)
+        self._metadata[spec.instance_id] = dict(spec.metadata)
+        self.ensure_notice(spec.instance_id, None)
         self._client.api.start(find_name(spec.instance_id))
         self._forget()
 
@@ -92,6 +102,20 @@ class HostDriver:
         job = self._client.api.exec_create(find_name(spec.instance_id), ["udevadm", "trigger"])
         self._client.api.exec_start(job["Id"])
         self._release(spec.instance_id, {disk.volume_id for disk in spec.disks})
+
+    def ensure_notice(self, instance_id: str, notice: Mapping[str, str] | None) -> None:
+        """Let an instance's metadata service tell that the instance is taken back, or that it is not.
+
+        Args:
+            instance_id: an instance that was started by this driver. What it is told ends with its next start.
+            notice: such as {"action": "stop", "time": "2026-11-26T04:00:00Z"}; None where there is none.
+        """
+        told = self._metadata[instance_id]
+        if notice is None:
+            told.pop(NOTICE, None)
+        else:
+            told[NOTICE] = json.dumps(dict(notice))
+        put_files(self._client, find_name(instance_id), [File(METADATA, json.dumps(told))])
 
     def state(self, instance_id: str) -> State:
         """Tell how far an instance is; it counts as running once its sshd takes connections."""

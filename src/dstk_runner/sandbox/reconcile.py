@@ -268,6 +268,12 @@ def find_spec(instance: SandboxInstance) -> HostSpec:
         user_data=user_data,
         disks=find_disks(instance),
         image=find_own_image(instance),
+        metadata={
+            "instance-id": instance.id,
+            "instance-type": str(instance.instance_type),
+            "instance-life-cycle": instance.lifecycle or "on-demand",
+            "placement/availability-zone": str(instance.placement.zone),
+        },
     )
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,23 +35,9 @@ except OSError as error:
     print(error.errno)
 """
 SECRET, BIG = "/tmp/secret", "/tmp/big"  # noqa: S108 - in a container
-#: A machine that answers where AWS's metadata does, behind the host as on AWS, so that packets to it are forwarded.
-METADATA = """
-set -e
-ip netns add metadata
-ip link add veth-host type veth peer name veth-there
-ip link set veth-there netns metadata
-ip addr add 169.254.169.1/24 dev veth-host
-ip link set veth-host up
-ip netns exec metadata ip addr add 169.254.169.254/24 dev veth-there
-ip netns exec metadata ip link set veth-there up
-ip netns exec metadata ip link set lo up
-ip netns exec metadata ip route add default via 169.254.169.1
-mkdir -p /tmp/metadata && echo credentials >/tmp/metadata/index.html
-nohup ip netns exec metadata python3 -m http.server 80 --directory /tmp/metadata >/dev/null 2>&1 &
-for n in $(seq 50); do curl -sf -m 1 http://169.254.169.254/ && exit 0; sleep 0.1; done
-exit 1
-"""
+#: Where instance metadata is, and how the host itself asks for what every other question needs.
+METADATA = "169.254.169.254"
+ASK_FOR_A_TOKEN = ("curl", "-sf", "-m", "3", "-X", "PUT", "-H", "X-aws-ec2-metadata-token-ttl-seconds: 60")
 
 
 def reaches(notebook: dict[str, Any], address: str, port: int) -> bool:
@@ -94,14 +79,6 @@ def await_well(notebook: dict[str, Any], ca_file: str) -> None:
     ensure_well(notebook, ca_file)
 
 
-@pytest.fixture(scope="module")
-def metadata(ada: dict[str, Any]) -> Iterator[str]:
-    """The address of instance metadata, where something answers the host."""
-    on_host(ada["instance_id"], "sh", "-c", METADATA)
-    yield "169.254.169.254"
-    on_host(ada["instance_id"], "sh", "-c", "ip netns pids metadata | xargs -r kill; ip netns del metadata")
-
-
 def test_a_notebooks_user_is_not_root_and_has_no_capabilities(ada: dict[str, Any]) -> None:
     status = in_notebook(ada, "cat", "/proc/self/status").stdout
     told = dict(line.split(":", 1) for line in status.splitlines())
@@ -122,18 +99,18 @@ def test_nobody_becomes_root(ada: dict[str, Any], command: str) -> None:
     assert in_notebook(ada, "sh", "-c", f"{command} </dev/null").returncode != 0
 
 
-def test_the_metadata_of_the_instance_is_out_of_reach(ada: dict[str, Any], metadata: str) -> None:
-    assert "credentials" in on_host(ada["instance_id"], "curl", "-s", "-m", "3", f"http://{metadata}/").stdout
-    assert not reaches(ada, metadata, 80)
+def test_the_metadata_of_the_instance_is_out_of_reach(ada: dict[str, Any]) -> None:
+    assert on_host(ada["instance_id"], *ASK_FOR_A_TOKEN, f"http://{METADATA}/latest/api/token").stdout
+    assert not reaches(ada, METADATA, 80)
 
 
-def test_without_the_firewall_the_metadata_would_be_in_reach(ada: dict[str, Any], metadata: str) -> None:
+def test_without_the_firewall_the_metadata_would_be_in_reach(ada: dict[str, Any]) -> None:
     on_host(ada["instance_id"], "nft", "delete", "table", "inet", "dstk")
     try:
-        assert reaches(ada, metadata, 80)
+        assert reaches(ada, METADATA, 80)
     finally:
         on_host(ada["instance_id"], "systemctl", "reload", "dstk-firewall")
-    assert not reaches(ada, metadata, 80)
+    assert not reaches(ada, METADATA, 80)
 
 
 def test_the_internet_is_in_reach(ada: dict[str, Any]) -> None:
