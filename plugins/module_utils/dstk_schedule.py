@@ -174,3 +174,13 @@ def find_budget(deployment: str) -> str:
 def find_budget_role(deployment: str) -> str:
     """Answer the role by which that budget stops the hosts."""
     return f"{deployment}-budget"
+
+
+def find_expiry_group(deployment: str) -> str:
+    """Answer the schedule group by which its last snapshots are deleted. No deployment has such a name: see the `_`."""
+    return f"dstk-{deployment}_expiry"
+
+
+def find_expiry_role(deployment: str) -> str:
+    """Answer the role by which that is carried out."""
+    return f"{deployment}-expiry"

@@ -135,7 +135,7 @@ def _render_kept(kept: Iterable[Resource]) -> Iterable[RenderableType]:
     if rows:
         yield Text("Kept, and billed by the month (`dstk up` uses the volumes again):", style="bold")
     for item in rows:
-        until = f", needed until {item.expires}" if item.expires else ""
+        until = f", expires after {item.expires}" if item.expires else ""
         yield Text(
             f"  {item.kind} {item.id}: the homes of {item.homes}, {item.gigabytes} GB, {_tell_price(item)}{until}"
         )

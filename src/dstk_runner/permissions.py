@@ -134,9 +134,11 @@ def _make_schedule_statements(
     scheduler, group = f"arn:{partition}:scheduler:{config.region}:*", schedules.find_group(config.deployment)
     role = f"arn:{partition}:iam::*:role{schedules.PATH}{schedules.find_role(config.deployment)}"
     # for room too, all of these two services is allowed, with what bears the name alone
-    places = [f"{scheduler}:schedule/{group}/*", f"{scheduler}:schedule-group/{group}"]
+    groups = [group, schedules.find_expiry_group(config.deployment)]
+    places = [f"{scheduler}:schedule{place}" for name in groups for place in (f"/{name}/*", f"-group/{name}")]
     yield _allow("Schedule", ["scheduler:*"], places)
     own, services = [role], ["scheduler.amazonaws.com"]
+    own.append(f"arn:{partition}:iam::*:role{schedules.PATH}{schedules.find_expiry_role(config.deployment)}")
     if any(item.needed == "budget" for item in permissions):
         own.append(f"arn:{partition}:iam::*:role{schedules.PATH}{schedules.find_budget_role(config.deployment)}")
         services.append("budgets.amazonaws.com")

@@ -88,6 +88,13 @@ def test_the_work_outlives_the_host_and_is_deleted_only_when_asked(ada: User, ap
     assert volume["VolumeId"] in {row["id"] for row in receipt["resources"] if row["gone"]}
     assert not api.tagged("homes")["volume"]
 
+    # nothing is left but snapshots, and of these all comes back
+    restored = ada.document("restore", "--latest", "--yes")
+    assert [item["homes"] for item in restored["restored"]] == ["ada"]
+    [last] = ada.document("up", "--yes")["notebooks"]
+    assert last["instance_id"] != again["instance_id"]
+    assert in_notebook(last, "cat", "proof").stdout.startswith("mine\n")
+
 
 def check_backup(ada: User, document: dict[str, Any]) -> dict[str, Any]:
     """What is lost after a backup comes back: into a folder beside the work of now, or in its place."""

@@ -81,7 +81,7 @@ def ec2_instance_staying(ended: Mapping[str, Any]) -> list[str]:
     ]
     return lines + [
         f"The homes of {row['homes']} are in the snapshot {row['id']} (of {row['size']} GB), and cost; after "
-        f"{row['expires']} nobody needs it."
+        f"{row['expires']} AWS deletes it."
         for row in ended["snapshots"]
     ]
 

@@ -18,6 +18,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import boto3
+from botocore import xform_name
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.core.models import DEFAULT_ACCOUNT_ID
@@ -36,7 +37,7 @@ SERVICE = "scheduler.amazonaws.com"
 
 _CRON = re.compile(r"cron\((?P<minute>\d+) (?P<hour>\d+) \? \* (?P<days>[A-Z,]+) \*\)")
 _AT = re.compile(r"at\((?P<moment>[\dT:-]+)\)")
-_TARGET = re.compile(r"arn:[\w-]+:scheduler:::aws-sdk:ec2:(?P<action>startInstances|stopInstances)")
+_TARGET = re.compile(r"arn:[\w-]+:scheduler:::aws-sdk:ec2:(?P<action>startInstances|stopInstances|deleteSnapshot)")
 
 log = logging.getLogger(__name__)
 
@@ -112,14 +113,15 @@ class Clockwork:
         told = {"schedule": due.name, "at": due.at.isoformat(), "action": action, "error": ""}
         try:
             if not found:
-                raise ValueError("the sandbox carries out startInstances and stopInstances alone")
+                raise ValueError("the sandbox carries out startInstances, stopInstances and deleteSnapshot alone")
             with self._lock:
                 check_trust(due)
             client = self._assume(due.role, due.region)
-            call = client.start_instances if action == "startInstances" else client.stop_instances
-            _call_patiently(call, json.loads(due.input)["InstanceIds"])
+            _call_patiently(getattr(client, xform_name(action)), json.loads(due.input))
         except (BotoCoreError, ClientError, PermissionError, ValueError, KeyError) as error:
             told["error"] = str(error)
+        with self._lock:
+            forget_completed(due)
         log.info("%s at %s: %s %s", due.name, told["at"], action, told["error"] or "done")
         return told
 
@@ -151,12 +153,12 @@ class Clockwork:
                 log.exception("a look at the schedules failed")
 
 
-def _call_patiently(call: Callable[..., object], instance_ids: list[str]) -> None:
+def _call_patiently(call: Callable[..., object], request: dict[str, Any]) -> None:
     """Call, and again where an instance is still on its way to a state: EventBridge Scheduler tries again, too."""
     deadline = time.monotonic() + PATIENCE
     while True:
         try:
-            call(InstanceIds=instance_ids)
+            call(**request)
         except ClientError as error:
             if error.response["Error"]["Code"] != "IncorrectInstanceState" or time.monotonic() >= deadline:
                 raise
@@ -200,6 +202,14 @@ def find_last_time(schedule: Schedule, now: datetime.datetime) -> datetime.datet
         if day.weekday() in days and at <= min(now, ends):
             return at
     return None
+
+
+def forget_completed(due: Due) -> None:
+    """Delete a schedule that had one time, where that was asked for."""
+    for group in scheduler_backends[DEFAULT_ACCOUNT_ID][due.region].schedule_groups.values():
+        schedule = group.schedules.get(due.name) if group.arn == due.group else None
+        if schedule and schedule.action_after_completion == "DELETE" and _AT.fullmatch(schedule.schedule_expression):
+            del group.schedules[due.name]
 
 
 def check_trust(due: Due) -> None:

@@ -1,6 +1,7 @@
 """What the policies of IAM's users and roles allow.
 
-Of conditions, those on the tag of instances are looked at where these are started or stopped, and resources are not.
+Of conditions, those on tags are looked at where instances are started or stopped and where snapshots are deleted.
+Resources are not looked at.
 """
 
 from __future__ import annotations
@@ -14,15 +15,16 @@ from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.iam.access_control import AssumedRoleAccessKey, CreateAccessKeyFailure, IAMUserAccessKey
 from moto.iam.models import Policy
 
-from dstk_runner.sandbox.ec2 import find_instances
+from dstk_runner.sandbox.ec2 import find_backend, find_instances
 from dstk_runner.sandbox.operations import find_permissions
 from dstk_runner.sandbox.wire import Call, Refusal
 
 #: What nobody can be forbidden: https://docs.aws.amazon.com/STS/latest/APIReference/API_GetCallerIdentity.html
 _FREE = frozenset({"sts:GetCallerIdentity"})
 
-#: What is allowed by the tag of an instance: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_tags.html
+#: What is allowed by the tag of what it is done to: https://docs.aws.amazon.com/IAM/latest/UserGuide/access_tags.html
 _TURNS = frozenset({"StartInstances", "StopInstances"})
+_BY_TAG = _TURNS | {"DeleteSnapshot"}
 _TAG = "aws:ResourceTag/"
 
 
@@ -51,21 +53,26 @@ def is_allowed(permission: str, statements: list[Mapping[str, Any]]) -> bool:
 
 
 def _is_tagged(statement: Mapping[str, Any], call: Call) -> bool:
-    """Say whether all instances that a call starts or stops bear the tags that a statement asks for."""
-    if call.service != "ec2" or call.action not in _TURNS:
+    """Say whether all that a call starts, stops or deletes bears the tags that a statement asks for."""
+    if call.service != "ec2" or call.action not in _BY_TAG:
         return True
     wanted = {
         key.removeprefix(_TAG): value
         for key, value in statement.get("Condition", {}).get("StringEquals", {}).items()
         if key.startswith(_TAG)
     }
-    named = set(call.find_list("InstanceId"))
-    bearers = [
-        {tag["key"]: tag["value"] for tag in instance.get_tags()}
-        for backend, instance in find_instances()
-        if instance.id in named and backend.region_name == call.region
-    ]
-    return all(wanted.items() <= tags.items() for tags in bearers)
+    return all(wanted.items() <= tags.items() for tags in _find_bearers(call))
+
+
+def _find_bearers(call: Call) -> list[dict[str, str]]:
+    """Return the tags of each instance, or of the snapshot, that a call names."""
+    if call.action in _TURNS:
+        named = set(call.find_list("InstanceId"))
+        found = [item for backend, item in find_instances() if item.id in named and backend.region_name == call.region]
+    else:
+        snapshot = find_backend(call.region).snapshots.get(str(call.params.get("SnapshotId")))
+        found = [snapshot] if snapshot else []
+    return [{tag["key"]: tag["value"] for tag in item.get_tags()} for item in found]
 
 
 def _concerns(statement: Mapping[str, Any], permission: str) -> bool:
