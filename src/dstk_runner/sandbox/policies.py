@@ -66,12 +66,12 @@ def _is_tagged(statement: Mapping[str, Any], call: Call) -> bool:
 
 def _find_bearers(call: Call) -> list[dict[str, str]]:
     """Return the tags of each instance, or of the snapshot, that a call names."""
+    found: list[Any] = []
     if call.action in _TURNS:
         named = set(call.find_list("InstanceId"))
         found = [item for backend, item in find_instances() if item.id in named and backend.region_name == call.region]
-    else:
-        snapshot = find_backend(call.region).snapshots.get(str(call.params.get("SnapshotId")))
-        found = [snapshot] if snapshot else []
+    elif snapshot := find_backend(call.region).snapshots.get(str(call.params.get("SnapshotId"))):
+        found = [snapshot]
     return [{tag["key"]: tag["value"] for tag in item.get_tags()} for item in found]
 
 
