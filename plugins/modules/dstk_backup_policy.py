@@ -25,6 +25,7 @@ from ansible.module_utils.dstk_ec2 import (
     tags_of,
     throttled,
 )
+from ansible.module_utils.dstk_expiry import Place, find_last_snapshots, open_expiry
 from ansible.module_utils.dstk_role import ForeignRoleError, Role, make_document
 from ansible.module_utils.dstk_schedule import PATH
 
@@ -47,6 +48,14 @@ options:
     description: C(at), a time of the day in UTC, and C(keep), how many snapshots are kept of each volume.
     type: dict
     default: {}
+  last_snapshots:
+    description:
+      - C(expire) lets AWS itself delete each last snapshot of homes that were deleted (its tag C(dstk:kind) is
+        C(final)) after the day of its tag C(dstk:expires), by a schedule of EventBridge Scheduler and a role that may do
+        that and nothing else. Where there is no such snapshot, neither is left.
+    type: str
+    choices: [stay, expire]
+    default: stay
 extends_documentation_fragment:
   - amazon.aws.common.modules
   - amazon.aws.region.modules
@@ -127,10 +136,15 @@ class Curator:
             self.role.change("no policy", self.dlm.delete_lifecycle_policy, PolicyId=row["PolicyId"])
 
 
-def open_curator(module: Any) -> Curator:
-    """Return the policy of the deployment, as this module's caller sees it."""
+def find_place(module: Any) -> Place:
+    """Answer where this module's caller is."""
     identity = module.client("sts").get_caller_identity()
-    account, partition = identity["Account"], identity["Arn"].split(":")[1]
+    return Place(module.region, identity["Account"], identity["Arn"].split(":")[1])
+
+
+def open_curator(module: Any, place: Place) -> Curator:
+    """Return the policy of the deployment, as this module's caller sees it."""
+    account, partition = place.account, place.partition
     deployment = module.params["deployment"]
     here = f"arn:{partition}:ec2:{module.region}"
     tagged = {"StringEquals": {f"aws:ResourceTag/{DEPLOYMENT_TAG}": deployment}}
@@ -173,21 +187,28 @@ def main() -> None:
         argument_spec={
             "deployment": {"type": "str", "required": True},
             "schedule": {"type": "dict", "default": {}},
+            "last_snapshots": {"type": "str", "choices": ["stay", "expire"], "default": "stay"},
         },
         supports_check_mode=True,
     )
-    schedule = module.params["schedule"]
+    schedule, deployment = module.params["schedule"], module.params["deployment"]
     try:
-        curator = open_curator(module)
+        place = find_place(module)
+        curator = open_curator(module, place)
         if schedule:
             ensure_targets(module, curator)
             curator.ensure(find_policy(curator.deployment, schedule))
         else:
             curator.ensure_absent()
+        if module.params["last_snapshots"] == "expire":
+            clients = module.client("scheduler"), module.client("iam")
+            expiry = open_expiry(*clients, deployment, place, check_mode=module.check_mode)
+            expiry.ensure(find_last_snapshots(ec2_client(module), deployment))
+            curator.role.changes += expiry.role.changes
     except ForeignRoleError as error:
         module.fail_json(msg=str(error))
     except (BotoCoreError, ClientError) as error:
-        module.fail_json_aws(error, msg=f"Backups of {module.params['deployment']}")
+        module.fail_json_aws(error, msg=f"Backups of {deployment}")
     module.exit_json(changed=bool(curator.role.changes), changes=curator.role.changes)
 
 

@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Module: the network, the security group and the key pair of a deployment are there."""
+"""Module: the network, the security group and the key pair of a deployment are there, or gone."""
 
 from __future__ import annotations
 
@@ -12,12 +12,13 @@ with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing l
     from botocore.exceptions import BotoCoreError, ClientError
 
 from ansible.module_utils.dstk_ec2 import ec2_client
+from ansible.module_utils.dstk_network_end import NetworkEnd
 from ansible.module_utils.dstk_network_parts import Network, NetworkError, find_public_subnets, find_rules
 from ansible.module_utils.dstk_types import find_types
 
 DOCUMENTATION = """
 module: dstk_network
-short_description: The network, the security group and the key pair of a deployment are there
+short_description: The network, the security group and the key pair of a deployment are there, or gone
 version_added: "0.2.0"
 author: dstk
 description:
@@ -31,10 +32,18 @@ options:
     description: The value of the tag C(dstk:deployment), and the name.
     type: str
     required: true
-  instance_type:
-    description: The zones that offer this type get a subnet each.
+  state:
+    description: C(present), or C(absent) for nothing that carries the tag. O(deployment) is all that the latter needs.
     type: str
-    required: true
+    choices: [present, absent]
+    default: present
+  timeout:
+    description: Seconds to wait for what still uses a part that is to be removed.
+    type: float
+    default: 120
+  instance_type:
+    description: The zones that offer this type get a subnet each. Required, as all below, where O(state=present).
+    type: str
   vpc_id:
     description: An existing VPC to use; empty for one of the deployment's own.
     type: str
@@ -42,16 +51,13 @@ options:
   vpc_cidr:
     description: The network of a VPC of the deployment's own, /16 to /24.
     type: str
-    required: true
   cidrs:
     description: The networks that may reach the instances. Rules of others stay; those of dstk for other ports go.
     type: list
     elements: str
-    required: true
   ports:
     description: What is open to them, purpose to port, or to a range such as C(8888-8927).
     type: dict
-    required: true
   open_ports:
     description: What is open to the whole internet, purpose to port.
     type: dict
@@ -59,7 +65,6 @@ options:
   public_key:
     description: The public key of the key pair, a line of OpenSSH. A pair of the name that is another key is refused.
     type: str
-    required: true
   key_path:
     description: The file that the key is from, for messages.
     type: str
@@ -80,24 +85,29 @@ EXAMPLES = """
     ports: {SSH: 22, notebook: 443}
     open_ports: {ACME: 80}
     public_key: ssh-ed25519 AAAA...
+
+- name: The network is gone
+  dstk_network:
+    deployment: csx450
+    state: absent
 """
 
 RETURN = """
 vpc_id:
   description: The VPC; C(vpc-planned) where check mode would make one.
   type: str
-  returned: always
+  returned: when O(state=present)
 subnets:
   description: C(id) and C(zone) of the subnets in which instances can be launched.
   type: list
   elements: dict
-  returned: always
+  returned: when O(state=present)
 security_group_id:
   description: The security group.
   type: str
-  returned: always
+  returned: when O(state=present)
 changes:
-  description: What was made or changed.
+  description: What was made or changed, or the ids of what was removed; in check mode what would be.
   type: list
   elements: str
   returned: always
@@ -148,27 +158,41 @@ def ensure_network(given: dict[str, Any], network: Network, region: str) -> dict
     }
 
 
+def ensure_absent(given: dict[str, Any], client: Any, check_mode: bool) -> dict[str, Any]:
+    """Remove all parts, and answer what the module returns."""
+    removed = NetworkEnd(client, given["deployment"], given["timeout"], check_mode).remove()
+    diff = {"before": {"network": removed}, "after": {"network": []}}
+    return {"changed": bool(removed), "changes": removed, "diff": diff}
+
+
 def main() -> None:
     """Run the module."""
-    text = {"type": "str", "required": True}
+    text = {"type": "str"}
     module = AnsibleAWSModule(
         argument_spec={
-            "deployment": text,
+            "deployment": {**text, "required": True},
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "timeout": {"type": "float", "default": 120},
             "instance_type": text,
             "vpc_id": {"type": "str", "default": ""},
             "vpc_cidr": text,
-            "cidrs": {"type": "list", "elements": "str", "required": True},
-            "ports": {"type": "dict", "required": True},
+            "cidrs": {"type": "list", "elements": "str"},
+            "ports": {"type": "dict"},
             "open_ports": {"type": "dict", "default": {}},
             "public_key": {**text, "no_log": False},
             "key_path": {"type": "str", "default": "the given key", "no_log": False},
         },
+        required_if=[("state", "present", ["instance_type", "vpc_cidr", "cidrs", "ports", "public_key"])],
         supports_check_mode=True,
     )
     given = module.params
     try:
-        network = Network(ec2_client(module), ec2_client(module, attempts=1), given["deployment"], module.check_mode)
-        answer = ensure_network(given, network, module.region)
+        client = ec2_client(module)
+        if given["state"] == "absent":
+            answer = ensure_absent(given, client, module.check_mode)
+        else:
+            network = Network(client, ec2_client(module, attempts=1), given["deployment"], module.check_mode)
+            answer = ensure_network(given, network, module.region)
     except NetworkError as error:
         module.fail_json(msg=str(error))
     except (BotoCoreError, ClientError) as error:
