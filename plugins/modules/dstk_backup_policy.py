@@ -51,8 +51,8 @@ options:
   last_snapshots:
     description:
       - C(expire) lets AWS itself delete each last snapshot of homes that were deleted (its tag C(dstk:kind) is
-        C(final)) after the day of its tag C(dstk:expires), by a schedule of EventBridge Scheduler and a role that may do
-        that and nothing else. Where there is no such snapshot, neither is left.
+        C(final)) after the day of its tag C(dstk:expires), by a schedule of EventBridge Scheduler and a role that may
+        do that and nothing else. Where there is no such snapshot, neither is left.
     type: str
     choices: [stay, expire]
     default: stay
