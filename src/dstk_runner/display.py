@@ -120,6 +120,7 @@ def _render_idle(deployment: Deployment) -> Iterable[RenderableType]:
             "idle": f"idle since {since} UTC ({reasons or 'no notebook'}); stops at {stops} UTC",
             "ending": f"idle since {since} UTC, and about to stop, at {stops} UTC, unless somebody asks for more time",
             "off": "up until it is stopped: idle_timeout is 0",
+            "interrupted": f"up until {stops} UTC: {reasons}",
             "stopped": f"stopped{f' at {since} UTC' if since else ''}: {reasons}",
         }.get(idle.state, idle.state)
         alike.setdefault(words, []).append(", ".join(seated) or idle.instance_id)

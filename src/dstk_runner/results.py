@@ -130,11 +130,11 @@ class Tls:
 
 @dataclass(frozen=True, kw_only=True)
 class Idle:
-    """Why a host is up, or was stopped. `state` is busy, idle, ending, off or stopped.
+    """Why a host is up, or was stopped. `state` is busy, idle, ending, off, interrupted or stopped.
 
-    `since` is when the last work ended, or the host was stopped; `stops_at` is when it shuts itself down, unless
-    somebody works before. Both are in ISO 8601, UTC, or empty. `why` has a text for each student, and for the host
-    as `(host)`.
+    `since` is when the last work ended, the host was stopped, or AWS said that it takes a spot instance back;
+    `stops_at` is when that is, or when the host shuts itself down, unless somebody works before. Both are in ISO 8601,
+    UTC, or empty. `why` has a text for each student, and for the host as `(host)`.
     """
 
     instance_id: str

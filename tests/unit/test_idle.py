@@ -47,6 +47,7 @@ def test_what_a_host_told_is_read_whatever_is_missing() -> None:
         ),
         ("ending", {"ada": "nothing runs"}, "about to stop, at 2026-11-25 22:41 UTC"),
         ("off", {}, "idle_timeout is 0"),
+        ("interrupted", {"(host)": "AWS takes it back"}, "ada: up until 2026-11-25 22:41 UTC: AWS takes it back"),
         ("stopped", {"(host)": "it shut itself down"}, "stopped at 2026-11-25 20:41 UTC: it shut itself down"),
     ],
 )

@@ -1,7 +1,7 @@
-"""Jupyter's side of the idle stop: who looks at JupyterLab is told of it, and may ask for more time.
+"""Jupyter's side of the host's end: who looks at JupyterLab is told of it, and may ask for more time if nobody works.
 
-The host writes `idle.json` beside this file, which the notebook can only read: when the host stops, where that is near,
-and after how many seconds an idle kernel is culled.
+The host writes files beside this one, which the notebook can only read: in `idle.json` when it stops because nobody
+works, where that is near, and after how many seconds an idle kernel is culled; in `spot.json` when AWS takes it back.
 """
 
 from __future__ import annotations
@@ -17,14 +17,17 @@ from tornado import web
 from tornado.ioloop import PeriodicCallback
 
 NOTICE = Path(__file__).with_name("idle.json")
+TAKEN = Path(__file__).with_name("spot.json")
+FORGOTTEN_SECONDS = 300
+"""After its time, when a notice that the host did not take away counts for nothing: a host is back by then."""
 LOOK_SECONDS = 20
 """Between two looks for kernels to cull."""
 
 
-def read_notice() -> tuple[dict[str, Any], float]:
+def read_notice(path: Path) -> tuple[dict[str, Any], float]:
     """Answer what the host says, and when it said so; nothing where it says nothing."""
     try:
-        return json.loads(NOTICE.read_text(encoding="utf-8")), NOTICE.stat().st_mtime
+        return json.loads(path.read_text(encoding="utf-8")), path.stat().st_mtime
     except (OSError, ValueError):
         return {}, 0.0
 
@@ -44,15 +47,24 @@ def find_seconds_left(notice: dict[str, Any], written: float, asked: float, now:
     return round(stops_at - now)
 
 
+def find_seconds_until_taken(notice: dict[str, Any], now: float) -> int | None:
+    """Answer the seconds until the notebook is stopped because AWS takes the host, None where it does not."""
+    stops_at = notice.get("stops_at")
+    if not isinstance(stops_at, (int, float)) or stops_at + FORGOTTEN_SECONDS < now:
+        return None
+    return max(0, round(stops_at - now))
+
+
 class IdleHandler(APIHandler):
     """Answers when the host stops, and takes the wish that it does not."""
 
     @web.authenticated
     def get(self) -> None:
         """Say how long the host runs on."""
-        notice, written = read_notice()
+        notice, written = read_notice(NOTICE)
         left = find_seconds_left(notice, written, self.settings.get("dstk_idle_asked", 0.0), time.time())
-        self.finish(json.dumps({"seconds_left": left}))
+        taken = find_seconds_until_taken(read_notice(TAKEN)[0], time.time())
+        self.finish(json.dumps({"seconds_left": left, "taken_in": taken}))
 
     @web.authenticated
     def post(self) -> None:
@@ -78,7 +90,7 @@ def count_deeds_alone() -> None:
 
 async def cull(manager: Any) -> None:
     """Cull idle kernels to which nobody is connected. Busy ones stay: Jupyter's defaults say so."""
-    seconds = read_notice()[0].get("cull", 0)
+    seconds = read_notice(NOTICE)[0].get("cull", 0)
     manager.cull_idle_timeout = seconds if isinstance(seconds, int) else 0
     if manager.cull_idle_timeout > 0:
         await manager.cull_kernels()

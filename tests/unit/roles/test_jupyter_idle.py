@@ -53,6 +53,23 @@ def extension(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
 
 
 @pytest.mark.parametrize(
+    ("notice", "left"),
+    [
+        ({}, None),
+        ({"stops_at": 1090.4}, 90),
+        ({"stops_at": 990}, 0),
+        ({"stops_at": 600}, None),
+        ({"stops_at": "x"}, None),
+    ],
+    ids=["none", "coming", "due", "forgotten", "nonsense"],
+)
+def test_a_notice_of_aws_stands_until_the_host_is_back(
+    extension: Any, notice: dict[str, Any], left: int | None
+) -> None:
+    assert extension.find_seconds_until_taken(notice, 1000) == left
+
+
+@pytest.mark.parametrize(
     ("stops_at", "written", "asked", "left"),
     [(1600, 990, 0, 600), (None, 990, 0, None), (900, 990, 0, None), (1600, 990, 995, None), (1600, 998, 995, 600)],
     ids=["near", "not near", "past", "more time was asked for", "and has run out"],

@@ -1,5 +1,6 @@
 // An extension of JupyterLab as the browser takes it, without a build: it asks the server every few seconds whether the
-// host is about to stop, and shows a notice with a button. It uses nothing of JupyterLab but where the server is.
+// host is about to stop, and shows a notice with a button; where AWS takes the host back, it saves what is open. It uses
+// nothing of JupyterLab but where the server is, and which documents are open.
 (() => {
   const POLL = 10_000;
   const PRESENCE = 60_000;
@@ -28,6 +29,7 @@
     const url = `${app.serviceManager.serverSettings.baseUrl}dstk/idle`;
     let bar = null;
     let stopsAt = 0;
+    let takenAt = 0;
 
     const hide = () => {
       if (bar) bar.remove();
@@ -67,15 +69,37 @@
       bar.querySelector("button").hidden = !canAsk;
     };
 
+    // at each look again, for who is there may go on until the end
+    const saveAll = async (text) => {
+      const contexts = [...app.shell.widgets("main")].map((widget) => widget.context);
+      const unsaved = new Set(contexts.filter((context) => context?.model?.dirty && context.contentsModel?.writable));
+      if (unsaved.size) show(`${text} Work is being saved…`, false);
+      try {
+        await Promise.all([...unsaved].map((context) => context.save()));
+        show(`${text} All work is saved; cells that run end with it.`, false);
+      } catch {
+        show(`${text} Your work could not be saved: save or download it now.`, false);
+      }
+    };
+
     const look = async () => {
       try {
-        const { seconds_left: left } = await ask(`${url}?no_track_activity=1`, "GET");
+        const { seconds_left: left, taken_in: taken } = await ask(`${url}?no_track_activity=1`, "GET");
+        const end = taken === null ? 0 : Date.now() + taken * 1000;
+        if (Math.abs(end - takenAt) > 3000) takenAt = end; // whole seconds come at other moments of a second
+        if (takenAt) {
+          const time = new Date(takenAt).toLocaleTimeString();
+          return saveAll(`AWS takes this machine back. Your notebook stops at ${time}.`);
+        }
         stopsAt = left === null ? 0 : Date.now() + left * 1000;
         if (!stopsAt) return hide();
         const minutes = Math.ceil(left / 60);
         const when = minutes > 1 ? `in ${minutes} minutes` : "within a minute";
         show(`Nobody has worked here for a while, so this machine stops ${when}. Files are kept.`, true);
       } catch {
+        if (takenAt && Date.now() > takenAt - POLL) {
+          return show("AWS has taken this machine back. What was saved is kept, and who runs the class can bring it back.", false);
+        }
         // a server that falls silent when its time has come has stopped
         if (stopsAt && Date.now() > stopsAt - POLL) {
           show("This machine has stopped because nobody worked here. Files are kept; who runs the class can start it again.", false);

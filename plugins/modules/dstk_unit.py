@@ -1,5 +1,5 @@
 #!/usr/bin/python
-"""Module: the timer of the idle stop runs on a host."""
+"""Module: a program of dstk's runs on a host, by a unit of systemd."""
 
 from __future__ import annotations
 
@@ -13,26 +13,27 @@ from ansible.module_utils.dstk_notebook_folders import ensure_file, read
 from ansible.module_utils.dstk_notebooks import run
 
 DOCUMENTATION = """
-module: dstk_idle_stop
-short_description: The timer of the idle stop runs on a host
+module: dstk_unit
+short_description: A program of dstk's runs on a host, by a unit of systemd
 version_added: "0.1.0"
 author: dstk
 description:
-  - Writes program, settings and units, and sees that the timer runs, in one round trip. What is right is left alone.
+  - Writes program, settings and units, and sees that the unit runs, in one round trip. What is right is left alone.
 options:
   files:
     description: The text of each file, by path. All belong to root, and everybody may read them.
     type: dict
     required: true
-  timer:
-    description: The name of the timer.
+  unit:
+    description: The name of the unit that runs, now and at each boot.
     type: str
-    default: dstk-idle.timer
+    required: true
 """
 
 EXAMPLES = """
 - name: The host stops when nobody works on it
-  dstk_idle_stop:
+  dstk_unit:
+    unit: dstk-idle.timer
     files:
       /etc/systemd/system/dstk-idle.service: "{{ lookup('ansible.builtin.template', 'dstk-idle.service.j2') }}"
       /etc/systemd/system/dstk-idle.timer: "{{ lookup('ansible.builtin.template', 'dstk-idle.timer.j2') }}"
@@ -45,7 +46,7 @@ written:
   elements: str
   returned: always
 started:
-  description: Whether the timer did not run as it should.
+  description: Whether the unit did not run as it should.
   type: bool
   returned: always
 """
@@ -55,13 +56,13 @@ def ensure_running(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
     """Bring it about, and answer the module's result.
 
     Raises:
-        OSError: a file cannot be written, or the timer does not start.
+        OSError: a file cannot be written, or the unit does not start.
     """
     files: Mapping[str, str] = parameters["files"]
     before = {path: read(Path(path)) for path in files}
     differing = [path for path, text in files.items() if before[path] != text]
-    timer = parameters["timer"]
-    rests = any(run("systemctl", question, "--quiet", timer)[0] for question in ("is-active", "is-enabled"))
+    unit = parameters["unit"]
+    rests = any(run("systemctl", question, "--quiet", unit)[0] for question in ("is-active", "is-enabled"))
     result = {
         "changed": bool(differing) or rests,
         "written": differing,
@@ -76,7 +77,7 @@ def ensure_running(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]
     for path in differing:
         Path(path).parent.mkdir(mode=0o755, parents=True, exist_ok=True)
         ensure_file(Path(path), files[path], 0, 0, 0o644)
-    for words in (("daemon-reload",), ("enable", timer), ("restart", timer)):
+    for words in (("daemon-reload",), ("enable", unit), ("restart", unit)):
         code, said, errors = run("systemctl", *words)
         if code:
             raise OSError(f"systemctl {' '.join(words)}: {(errors or said).strip()}")
@@ -88,7 +89,7 @@ def main() -> None:
     module = AnsibleModule(
         argument_spec={
             "files": {"type": "dict", "required": True},
-            "timer": {"type": "str", "default": "dstk-idle.timer"},
+            "unit": {"type": "str", "required": True},
         },
         supports_check_mode=True,
     )
@@ -97,8 +98,8 @@ def main() -> None:
         module.exit_json(**ensure_running(module.params, module.check_mode))
     except OSError as error:
         module.fail_json(
-            msg=f"The idle stop does not run: {error}\nFix: see the message above (`dstk ssh -- sudo journalctl -u "
-            "dstk-idle` shows more), and run the same command again."
+            msg=f"{module.params['unit']} does not run: {error}\nFix: see the message above (`dstk ssh -- sudo "
+            f"journalctl -u {module.params['unit']}` shows more), and run the same command again."
         )
 
 
