@@ -79,15 +79,20 @@ def run_cell(page: Page, cell: Locator) -> None:
     raise AssertionError("the kernel never took the cell")
 
 
-def run_code(page: Page, code: str) -> None:
-    """Run a cell in a new Python notebook of JupyterLab."""
+def write_code(page: Page, code: str) -> Locator:
+    """Write into the first cell of a new Python notebook of JupyterLab, and answer the cell; it is not run."""
     page.locator(".jp-LauncherCard[data-category=Notebook]").first.click(timeout=120_000)
     page.locator(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
     cell = page.locator(".jp-NotebookPanel .jp-CodeCell .cm-content").first
     cell.click()
     page.keyboard.insert_text(code)
     expect(cell).to_have_text(code)
-    run_cell(page, cell)
+    return cell
+
+
+def run_code(page: Page, code: str) -> None:
+    """Run a cell in a new Python notebook of JupyterLab."""
+    run_cell(page, write_code(page, code))
 
 
 def run_plot(page: Page) -> tuple[int, int]:

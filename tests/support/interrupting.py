@@ -15,12 +15,7 @@ SEEN_SECONDS = 40
 
 def open_unsaved(page: Page, text: str) -> None:
     """Write into a cell of a new notebook (Untitled.ipynb), and neither run nor save it."""
-    browser.open_launcher(page)
-    page.locator(".jp-NotebookPanel .jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=120_000)
-    cell = page.locator(".jp-NotebookPanel .jp-CodeCell .cm-content").first
-    cell.click()
-    page.keyboard.insert_text(text)
-    expect(cell).to_have_text(text)
+    browser.write_code(page, text)
     # the sign of a document with changes; JupyterLab by itself saves it after two minutes
     page.locator(".lm-TabBar-tab.jp-mod-dirty").first.wait_for(timeout=10_000)
 
