@@ -31,8 +31,9 @@ def _open(plan: dict):
 
 def dstk_cost(plan: dict, months: float = _estimate.MONTHS) -> dict:
     """Answer totals in USD by how long hosts run, what they are without, and lines that say how they came about."""
+    prices = _open(plan)
     try:
-        found = _estimate.estimate(plan, _open(plan), _estimate.Assumptions(months=float(months)))
+        found = _estimate.estimate(plan, prices, _estimate.Assumptions(months=float(months)))
     except _estimate.UnknownTypeError as error:
         return {"months": float(months), "totals": {}, "unknown": [f"what {error} has"]}
     lines = [
@@ -46,7 +47,7 @@ def dstk_cost(plan: dict, months: float = _estimate.MONTHS) -> dict:
         "totals": {name: bill.total for name, bill in found.bills.items()},
         "unknown": sorted({name for bill in found.bills.values() for name in bill.unknown}),
         "saved": {one.words: dict(one.saved) for one in found.choices},
-        "lines": [*lines, *found.notes],
+        "lines": [*lines, *found.notes, *_estimate.advise(found, prices)],
     }
 
 

@@ -246,6 +246,36 @@ def _find_notes(values: Mapping[str, Any], fleet: _cost.Fleet, seats: int, assum
         yield "t3, t3a and t4g cost more under steady load: AWS bills CPU time above their baseline"
 
 
+def advise(found: Estimate, prices: _prices.Prices, *, asked: bool = False) -> tuple[str, ...]:
+    """Answer what to do about prices that are not known, the last line `Fix: ...`; nothing where all are.
+
+    Args:
+        found: the estimate.
+        prices: by which it was made.
+        asked: whether AWS's Price List has answered, and so has no price either.
+    """
+    if not any(bill.unknown for bill in found.bills.values()):
+        return ()
+    missing = [name for name in found.fleet.hosts if prices.find(_prices.INSTANCE, found.region, name).usd is None]
+    known = tuple(_find_known(name, found.region, prices) for name in missing)
+    if not asked:
+        fix = "credentials that allow pricing:GetProducts, and `dstk cost` again, which then asks AWS"
+        return (*known, f"Fix: {fix}")
+    if not missing:
+        return ("AWS's Price List does not have it either",)
+    return (
+        *known,
+        f"Fix: an instance_type that is sold in {found.region}: AWS has no price of {' and '.join(missing)}",
+    )
+
+
+def _find_known(instance_type: str, region: str, prices: _prices.Prices) -> str:
+    """Answer what else is known in the region: of the type's own family, else the families."""
+    others = prices.find_family(instance_type, region) or prices.find_families(region)
+    known = f"it knows {', '.join(others)}" if others else "it knows no instance's price there"
+    return f"the table of dstk has no price of {instance_type} in {region}; {known}"
+
+
 def find_cost_until_end(values: Mapping[str, Any], prices: _prices.Prices, now: datetime.datetime) -> _cost.Bill:
     """Answer the most that a plan costs until its end: with the hours of its schedule, else left on.
 

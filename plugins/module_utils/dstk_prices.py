@@ -55,6 +55,12 @@ class Prices:
         known = {name for item, place, name in self.rows if item == INSTANCE and place == region}
         return [family + size for size in SIZES if family + size in known]
 
+    def find_families(self, region: str) -> list[str]:
+        """Answer the families of which a type has a price here."""
+        return sorted(
+            {name.partition(".")[0] for item, place, name in self.rows if (item, place) == (INSTANCE, region)}
+        )
+
     def find_neighbours(self, instance_type: str, region: str) -> tuple[str, str]:
         """Answer the next smaller and the next larger type that have a price here; empty where there is none."""
         family = self.find_family(instance_type, region)
@@ -74,14 +80,14 @@ def find_folder() -> Path:
 def load_prices(folder: Path | None = None, *, cached: Mapping[str, Any] | None = None) -> Prices:
     """Answer all prices: those of the table, and over them those of the Price List API, as they were kept."""
     place = folder or find_folder()
-    origin = {row["table"]: (row["source"], row["date"]) for row in _read(place / "sources.csv")}
+    origin = {row["key"]: (row["source"], row["date"]) for row in _read(place / "sources.csv")}
     prices = Prices()
     for row in _read(place / "instances.csv"):
         prices.kinds[row["instance_type"]] = Kind(int(row["vcpus"]), int(row["memory_mib"]))
         for item, column in ((INSTANCE, "on_demand"), (SPOT, "spot")):
             if row[column]:
                 key = item, row["region"], row["instance_type"]
-                prices.rows[key] = Price(float(row[column]), *origin["instances"])
+                prices.rows[key] = Price(float(row[column]), *origin[row["source"]])
     for row in _read(place / "storage.csv"):
         prices.rows[row["item"], row["region"], ""] = Price(float(row["usd"]), *origin["storage"])
     for row in _read(place / "others.csv"):

@@ -57,7 +57,7 @@ class Cost:
     """The estimate: a bill for hosts that are left on, for the schedule, and for hours really used with the idle stop.
 
     `notes` are the assumptions, `sources` each source of a price with its date, `prices_note` why the prices are not
-    AWS's own of today.
+    AWS's own of today, `advice` what to do about prices that are not known.
     """
 
     deployment: str
@@ -70,6 +70,7 @@ class Cost:
     notes: tuple[str, ...] = ()
     sources: tuple[tuple[str, str], ...] = ()
     prices_note: str = ""
+    advice: tuple[str, ...] = ()
     failures: tuple[Failure, ...] = ()
 
     @property
@@ -128,12 +129,13 @@ def estimate(config: Config, assumed: Mapping[str, float | None] | None = None, 
         found = module.estimate(values, prices, module.Assumptions(**said))
     except module.UnknownTypeError as error:
         return _fail(empty, str(error))
-    return _read(empty, found)
+    return replace(_read(empty, found), advice=module.advise(found, prices, asked=ask and not note))
 
 
 def _fail(empty: Cost, instance_type: str) -> Cost:
     message = f"nobody knows what {instance_type} has, so nobody knows how many notebooks fit on it"
-    failure = Failure(stage="cost", message=message, fix="students_per_host: 4, or another number of your own")
+    fix = "students_per_host: 4, or another number of your own; or credentials that allow pricing:GetProducts"
+    failure = Failure(stage="cost", message=message, fix=fix)
     return replace(empty, failures=(failure,))
 
 

@@ -24,6 +24,7 @@ def render_cost(cost: Cost) -> RenderableType:
     parts: list[RenderableType] = [Text(heading, style="bold"), _render_bills(cost.bills, cost.students)]
     if missing := dict.fromkeys(name for bill in cost.bills for name in bill.unknown):
         parts.append(Text(f"+ and what is not known: {'; '.join(missing)}"))
+        parts += [Text(f"  {line}") for line in cost.advice]
     if cost.choices:
         parts += [Text("\nWhat would be saved (more where it is less than nothing):", style="bold")]
         parts.append(_render_choices(cost))

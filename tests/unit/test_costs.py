@@ -56,12 +56,18 @@ def test_the_table_is_shown_to_people(home: Path, capsys: pytest.CaptureFixture[
     assert "undated" in shown
 
 
+def test_what_to_do_is_said_only_where_a_price_is_not_known() -> None:
+    assert dstk_runner.cost(CLASS).advice == ()
+    assert dstk_runner.cost({**CLASS, "region": "sa-east-1"}).to_json()["advice"]
+
+
 def test_what_is_not_known_is_said(home: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(home, region="sa-east-1")
     assert cli.run(["cost"]) == 0
     shown = capsys.readouterr().out
     assert "+ and what is not known: t3.medium, on demand; data transfer out" in shown
-    assert "not known" in shown
+    assert "no price of t3.medium in sa-east-1; it knows t3.micro" in shown
+    assert "Fix: credentials that allow pricing:GetProducts" in shown
 
 
 @pytest.mark.parametrize("flag", ["--months", "--hours-a-week", "--transfer"])

@@ -90,7 +90,7 @@ def test_twice_the_period_costs_twice_as_much(fleet: Any, period: float, share: 
 @SLOW
 @given(fleets, periods, shares)
 def test_what_has_no_price_is_named_and_never_counted_as_nothing(fleet: Any, period: float, share: float) -> None:
-    bill = cost.bill(fleet, TABLE, "mx-central-1", period=period, hours=share * period, transfer=1)
+    bill = cost.bill(fleet, TABLE, "ap-east-2", period=period, hours=share * period, transfer=1)
     known = [item for item in bill.items if item.usd is not None]
     assert {item.name for item in known} <= {"public IPv4"}
     assert bill.unknown == tuple(item.name for item in bill.items if item.usd is None) != ()
@@ -184,3 +184,34 @@ def test_a_plan_beyond_its_budget_is_refused_with_what_mends_it() -> None:
 def test_a_budget_that_nobody_can_judge_is_told_as_such() -> None:
     verdict, words, _ = estimates.judge_budget({**PLAN, "instance_type": "x9.huge", "budget": 9000}, TABLE, NOW)
     assert (verdict, "x9.huge, on demand, whose prices are not known" in words) == ("unknown", True)
+
+
+def advise(*, asked: bool = False, **keys: Any) -> tuple[str, ...]:
+    advice: tuple[str, ...] = estimates.advise(estimates.estimate({**PLAN, **keys}, TABLE), TABLE, asked=asked)
+    return advice
+
+
+def test_where_all_prices_are_known_there_is_nothing_to_advise() -> None:
+    assert advise() == ()
+
+
+@pytest.mark.parametrize(
+    ("keys", "known"),
+    [
+        ({"region": "sa-east-1"}, "no price of t3.medium in sa-east-1; it knows t3.micro, t3.small, t3.2xlarge"),
+        ({"instance_type": "x9.huge", "region": "eu-central-2"}, "it knows m5, m6i, r5, t3, t4g"),
+        ({"region": "ap-east-2"}, "no price of t3.medium in ap-east-2; it knows no instance's price there"),
+    ],
+)
+def test_it_says_which_types_the_table_knows_and_who_knows_the_rest(keys: dict[str, Any], known: str) -> None:
+    line, fix = advise(**keys)
+    assert known in line
+    assert fix == "Fix: credentials that allow pricing:GetProducts, and `dstk cost` again, which then asks AWS"
+
+
+def test_what_aws_does_not_know_either_needs_another_type() -> None:
+    assert advise(asked=True, instance_type="x9.huge")[-1].startswith("Fix: an instance_type that is sold in us-west-2")
+
+
+def test_other_prices_that_aws_does_not_know_either_need_nothing() -> None:
+    assert advise(asked=True, region="eu-west-1") == ("AWS's Price List does not have it either",)

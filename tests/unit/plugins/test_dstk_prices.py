@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import importlib.util
 import json
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 
-from support.environment import ROOT
 from support.plugins import load_plugin
 
 prices = load_plugin("module_utils/dstk_prices")
@@ -61,24 +57,13 @@ def test_what_was_kept_and_cannot_be_read_is_as_if_it_were_not_there(tmp_path: P
     assert prices.read_cache(tmp_path, "us-west-2") == {}
 
 
-def load_tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("price_table", ROOT / "tools" / "price_table.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+def test_a_price_bears_the_source_of_its_own_row() -> None:
+    found = prices.load_prices()
+    assert "SkyPilot" in found.find(prices.INSTANCE, "us-west-2", "t3.medium").source
+    assert "Libcloud" in found.find(prices.INSTANCE, "sa-east-1", "t3.small").source
 
 
-def test_the_table_is_as_its_script_makes_it() -> None:
-    tool = load_tool()
-    columns = {"vCPUs": "2.0", "MemoryGiB": "4.0", "Price": "0.0416", "Region": "us-west-2"}
-    rows = [
-        {"InstanceType": "t3.medium", **columns, "SpotPrice": "0.022100", "AvailabilityZone": "usw2-az1"},
-        {"InstanceType": "t3.medium", **columns, "SpotPrice": "0.020400", "AvailabilityZone": "usw2-az2"},
-        {"InstanceType": "t3.medium", **columns, "SpotPrice": "0.9", "AvailabilityZone": "usw2-lax1-az1"},
-        {"InstanceType": "p5.48xlarge", **columns, "SpotPrice": "", "AvailabilityZone": "usw2-az1"},
-    ]
-    assert tool.read_instances(rows) == [["t3.medium", "2", "4096", "us-west-2", "0.0416", "0.0221"]]
-    with (ROOT / "src/dstk_runner/prices/instances.csv").open() as lines:
-        assert ["t3.medium", "2", "4096", "us-west-2", "0.0416", "0.0221"] in list(csv.reader(lines))
+def test_of_a_region_the_families_are_told_that_have_a_price() -> None:
+    found = prices.load_prices()
+    assert found.find_families("eu-central-2") == ["m5", "m6i", "r5", "t3", "t4g"]
+    assert found.find_families("ap-east-2") == []
