@@ -2,10 +2,9 @@
 """Make the table of prices that comes with dstk, from what was fetched by hand; `--help` names the files.
 
 The catalog is catalogs/v8/aws/vms.csv of github.com/skypilot-org/skypilot-catalog (SkyPilot's public catalog: on demand
-and spot, by type, region and zone). What it lacks, regions above all, comes from libcloud/data/pricing.json of PyPI's
-apache-libcloud (`pip download --no-deps apache-libcloud==3.9.1`, unzip). The price of disks is docs/ebs_pricing.json of
-github.com/cloudkeep-io/ebs-pricing (read from AWS's Price List). A file that is not given leaves its rows as they are.
-What none of them has stands in src/dstk_runner/prices/others.csv, by hand, each with its source.
+and spot, by type, region and zone). The price of disks is docs/ebs_pricing.json of github.com/cloudkeep-io/ebs-pricing
+(read from AWS's Price List). A file that is not given leaves its rows as they are. What neither has stands in
+src/dstk_runner/prices/others.csv, by hand, each with its source.
 """
 
 from __future__ import annotations
@@ -13,7 +12,6 @@ from __future__ import annotations
 import argparse
 import csv
 import json
-import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -22,23 +20,14 @@ PRICES = Path(__file__).parents[1] / "src" / "dstk_runner" / "prices"
 SIZES = ("micro", "small", "medium", "large", "xlarge", "2xlarge")
 #: The usual types for one person, and for several on a host.
 FAMILIES = ("t2", "t3", "t3a", "t4g", "m5", "m6i", "m7i", "m7i-flex", "c5", "c7i", "r5", "r7i")
-NOT_ON_HOSTS = ("t2", "t3a", "t4g", "m7i-flex")
 OTHER_PARTITIONS = ("cn-", "us-gov-")
-CATALOG, LIBCLOUD, STORAGE = "catalog", "libcloud", "storage"
+CATALOG, STORAGE = "catalog", "storage"
 SOURCES = (
     # the catalog bears no date; the youngest type in it, m8a, was announced on that day, so it is from then or later
     (CATALOG, "SkyPilot's catalog v8 (commit 00148f2)", "2025-10-08"),
-    # the file was last changed on 2025-03-02; the youngest region in it, mx-central-1, opened on this day
-    (LIBCLOUD, "AWS Price List, as read by Apache Libcloud 3.9.1", "2025-01-14"),
     (STORAGE, "AWS Price List, as read by cloudkeep-io/ebs-pricing", "2022-02-10"),
 )
 HEADER = ("instance_type", "vcpus", "memory_mib", "region", "on_demand", "spot", "source")
-#: A size's part of its family's price: AWS sells twice the size for twice the price, rounded.
-_PARTS = {"nano": 0.25, "micro": 0.5, "small": 1.0, "medium": 2.0, "large": 4.0, "xlarge": 8.0}
-#: Rounding makes up to 1.6 % (t2.medium in eu-west-2); Dedicated Instances are at least 5.7 % dearer.
-_ROUNDING = 1.02
-#: One price in five is that of a Dedicated Instance; that all of five sizes are is not to be expected.
-_ENOUGH = 5
 Row = list[str]
 
 
@@ -55,36 +44,6 @@ def read_instances(rows: Iterable[Mapping[str, str]]) -> list[Row]:
         kind = [key[0], f"{float(row['vCPUs']):g}", str(memory)]
         found[key] = [*kind, key[1], _plain(row["Price"]), _plain(spot), CATALOG]
     return [found[key] for key in sorted(found)]
-
-
-def read_libcloud(types: Mapping[str, Mapping[str, float]], known: Iterable[Row]) -> list[Row]:
-    """Answer the prices on demand that are surely those of shared tenancy; what the types have is known from `known`.
-
-    Of families that are sold on Dedicated Hosts too, Libcloud's script (contrib/scrape-ec2-prices.py) can take the
-    price on a host, which is 0, or that of a Dedicated Instance, which is dearer. So the prices of a family in a region
-    are set side by side, each by its size: where two levels are seen, the lower one is that of shared tenancy; where
-    only one is, enough sizes must say the same.
-    """
-    kinds = {row[0]: row[:3] for row in known}
-    families: dict[tuple[str, str], dict[str, float]] = {}
-    for name, places in types.items():
-        family, _, size = name.partition(".")
-        for region, usd in places.items():
-            own = re.fullmatch(r"[a-z]+-[a-z]+-\d+", region) and not region.startswith(OTHER_PARTITIONS)
-            if own and family in FAMILIES and float(usd) > 0 and _find_part(size):
-                families.setdefault((family, region), {})[name] = float(usd)
-    rows = []
-    for (family, region), prices in families.items():
-        names = prices if family in NOT_ON_HOSTS else _find_shared(prices)
-        rows += [[*kinds[name], region, f"{prices[name]:g}", "", LIBCLOUD] for name in names if name in kinds]
-    return rows
-
-
-def _find_shared(prices: Mapping[str, float]) -> list[str]:
-    """Answer the types of one family whose price is that of shared tenancy; none where that is not sure."""
-    parts = {name: usd / _find_part(name.partition(".")[2]) for name, usd in prices.items()}
-    lowest = [name for name, part in parts.items() if part <= min(parts.values()) * _ROUNDING]
-    return lowest if len(lowest) < len(parts) or len(lowest) >= _ENOUGH else []
 
 
 def read_storage(places: Iterable[Mapping[str, Any]]) -> list[Row]:
@@ -112,12 +71,6 @@ def _is_usual(name: str) -> bool:
     return family in FAMILIES and size in SIZES
 
 
-def _find_part(size: str) -> float:
-    """Answer a size's part of its family's price; 0 for metal, which has no size."""
-    times = re.fullmatch(r"(\d+)xlarge", size)
-    return int(times[1]) * _PARTS["xlarge"] if times else _PARTS.get(size, 0)
-
-
 def _plain(text: str) -> str:
     return f"{float(text):g}" if text else ""
 
@@ -139,20 +92,12 @@ def main(arguments: list[str] | None = None) -> None:
     """Make what files are given for."""
     parser = argparse.ArgumentParser(description="Make src/dstk_runner/prices/ from files fetched by hand.")
     parser.add_argument("--catalog", type=Path, metavar="VMS.csv")
-    parser.add_argument("--libcloud", type=Path, metavar="PRICING.json")
     parser.add_argument("--storage", type=Path, metavar="EBS_PRICING.json")
     parser.add_argument("--add", action="store_true", help="VMS.csv is a part of the catalog: keep rows it has not")
     given = parser.parse_args(arguments)
     table = [[row[column] for column in HEADER] for row in _open_rows(PRICES / "instances.csv")]
-    old = {source: [row for row in table if row[-1] == source] for source in (CATALOG, LIBCLOUD)}
-    catalog = read_instances(_open_rows(given.catalog)) if given.catalog else old[CATALOG]
-    if given.add:
-        catalog = merge(catalog, old[CATALOG])
-    libcloud = old[LIBCLOUD]
-    if given.libcloud:
-        types = json.loads(given.libcloud.read_text(encoding="utf-8"))["compute"]["ec2_linux"]
-        libcloud = read_libcloud(types, catalog)
-    write("instances.csv", HEADER, merge(catalog, libcloud))
+    catalog = read_instances(_open_rows(given.catalog)) if given.catalog else table
+    write("instances.csv", HEADER, merge(catalog, table) if given.add else catalog)
     if given.storage:
         places = json.loads(given.storage.read_text(encoding="utf-8"))
         write("storage.csv", ("item", "region", "usd"), read_storage(places))

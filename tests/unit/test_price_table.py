@@ -5,12 +5,10 @@ from __future__ import annotations
 import csv
 import datetime
 import importlib.util
-import json
 import re
 from collections import defaultdict
 from pathlib import Path
 from types import ModuleType
-from typing import Any
 
 import pytest
 
@@ -71,47 +69,13 @@ def test_what_is_not_usual_or_has_no_price_is_left_out(columns: dict[str, str]) 
     assert tool.read_instances([{**zone("usw2-az1"), **columns}]) == []
 
 
-KNOWN = [[name, "2", "4096"] for name in ("t3.medium", "t3.large", "m5.large", "t4g.micro")]
-
-
-def take(**types: dict[str, float]) -> dict[tuple[str, str], str]:
-    rows = tool.read_libcloud({name.replace("_", "."): places for name, places in types.items()}, KNOWN)
-    return {(row[0], row[3]): row[4] for row in rows}
-
-
-def test_where_two_tenancies_are_seen_the_lower_price_is_that_of_shared_tenancy() -> None:
-    found = take(t3_medium={"sa-east-1": 0.0709}, t3_large={"sa-east-1": 0.1344})
-    assert found == {("t3.large", "sa-east-1"): "0.1344"}
-
-
-def test_where_one_tenancy_is_seen_enough_sizes_must_say_the_same() -> None:
-    sizes = {"t3_nano": 0.0052, "t3_micro": 0.0104, "t3_small": 0.0208, "t3_medium": 0.0416, "t3_large": 0.0832}
-    every = {name: {"ca-west-1": usd} for name, usd in sizes.items()}
-    assert take(**every) == {("t3.medium", "ca-west-1"): "0.0416", ("t3.large", "ca-west-1"): "0.0832"}
-    del every["t3_nano"]
-    assert take(**every) == {}
-
-
-def test_a_price_of_nothing_and_one_of_metal_count_for_nothing() -> None:
-    assert take(m5_large={"sa-east-1": 0.153}, m5_metal={"sa-east-1": 9.9}, m5_xlarge={"sa-east-1": 0.0}) == {}
-
-
-def test_a_family_that_is_not_on_hosts_has_one_price_only() -> None:
-    assert take(t4g_micro={"sa-east-1": 0.0134}) == {("t4g.micro", "sa-east-1"): "0.0134"}
-
-
-@pytest.mark.parametrize("place", ["us-west-2-lax-1", "us-gov-west-1", "cn-north-1"])
-def test_local_zones_and_other_partitions_are_no_regions(place: str) -> None:
-    assert take(t4g_micro={place: 0.0134}) == {}
-
-
 @pytest.fixture
 def table(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A table of two rows, in place of the one that is shipped."""
     monkeypatch.setattr(tool, "PRICES", tmp_path)
     rows = [
         ["m5.large", "2", "8192", "us-west-2", "0.096", "", "catalog"],
-        ["t4g.micro", "2", "1024", "sa-east-1", "0.0134", "", "libcloud"],
+        ["t4g.micro", "2", "1024", "us-east-1", "0.0084", "", "catalog"],
     ]
     tool.write("instances.csv", tool.HEADER, rows)
     return tmp_path
@@ -129,25 +93,12 @@ def make(table: Path, *arguments: str, rows: list[dict[str, str]]) -> dict[tuple
 
 def test_a_part_of_the_catalog_is_added_to_what_is_there(table: Path) -> None:
     made = make(table, "--add", rows=[zone("usw2-az1")])
-    assert set(made) == {("m5.large", "us-west-2"), ("t3.medium", "us-west-2"), ("t4g.micro", "sa-east-1")}
+    assert set(made) == {("m5.large", "us-west-2"), ("t3.medium", "us-west-2"), ("t4g.micro", "us-east-1")}
     assert made == make(table, "--add", rows=[zone("usw2-az1")])
 
 
-def test_the_whole_catalog_replaces_its_rows_and_leaves_the_others(table: Path) -> None:
-    assert set(make(table, rows=[zone("usw2-az1")])) == {("t3.medium", "us-west-2"), ("t4g.micro", "sa-east-1")}
-
-
-def test_the_catalog_wins_where_both_have_a_price(table: Path) -> None:
-    here = zone("sae1-az1", InstanceType="t4g.micro", Region="sa-east-1", price="0.0134")
-    assert make(table, "--add", rows=[here])["t4g.micro", "sa-east-1"] == "catalog"
-
-
-def test_libclouds_file_fills_what_the_catalog_lacks(table: Path) -> None:
-    types: dict[str, Any] = {"m5.large": {"sa-east-1": 0.153, "us-west-2": 0.102}, "m5.xlarge": {"sa-east-1": 0.324}}
-    (table / "pricing.json").write_text(json.dumps({"compute": {"ec2_linux": types}}))
-    tool.main(["--libcloud", str(table / "pricing.json")])
-    rows = [(row["region"], row["on_demand"], row["source"]) for row in read(table, "instances.csv")]
-    assert rows == [("sa-east-1", "0.153", "libcloud"), ("us-west-2", "0.096", "catalog")]
+def test_the_whole_catalog_replaces_what_is_there(table: Path) -> None:
+    assert set(make(table, rows=[zone("usw2-az1")])) == {("t3.medium", "us-west-2")}
 
 
 def test_every_price_has_a_source_with_a_day() -> None:
@@ -182,11 +133,6 @@ def test_twice_the_size_costs_twice_as_much() -> None:
 def find_regions(words: str) -> set[str]:
     """The regions that the page names after some words, to the end of the sentence."""
     return set(re.findall(r"`([a-z]+-[a-z]+-\d)`", PAGE.partition(words)[2].partition(".\n")[0].partition(". ")[0]))
-
-
-def test_the_page_names_the_regions_that_only_libcloud_has() -> None:
-    catalog = {row["region"] for row in TABLE if row["source"] == "catalog"}
-    assert find_regions("regions that the catalog lacks") == {row["region"] for row in TABLE} - catalog
 
 
 def test_the_page_names_the_regions_that_the_table_lacks() -> None:
