@@ -59,9 +59,19 @@ def dstk_over_budget(plan: dict) -> str:
     return f"{words}\nFix: {fix}" if verdict == "over" else ""
 
 
+def dstk_snapshot_price(region: str, state_dir: str) -> dict:
+    """Answer what a GB of a snapshot costs a month in a region: `usd`, None where nobody knows, `source` and `date`."""
+    price = _open({"state_dir": state_dir, "region": region}).find(_prices.SNAPSHOT, region)
+    return {"usd": price.usd, "source": price.source, "date": price.date}
+
+
 class FilterModule:
     """The filters, by name."""
 
     def filters(self) -> dict:
         """Answer the filters."""
-        return {"dstk_cost": dstk_cost, "dstk_over_budget": dstk_over_budget}
+        return {
+            "dstk_cost": dstk_cost,
+            "dstk_over_budget": dstk_over_budget,
+            "dstk_snapshot_price": dstk_snapshot_price,
+        }

@@ -27,17 +27,28 @@ class BakeError(Exception):
     """An image that does not come to be; the message says why, and what to do."""
 
 
-def find_baked(client: Any) -> list[dict[str, Any]]:
-    """Answer the account's baked images in this region, in whatever state, the newest first."""
+def find_baked(client: Any, *, snapshot_usd: float | None = None) -> list[dict[str, Any]]:
+    """Answer the account's baked images in this region, in whatever state, the newest first.
+
+    Args:
+        client: of EC2.
+        snapshot_usd: USD for a GB and month of a snapshot; None where nobody knows it.
+    """
     found = throttled(client.describe_images, Owners=["self"], Filters=OURS)["Images"]
-    return [describe(image) for image in sorted(found, key=lambda image: str(image["CreationDate"]), reverse=True)]
+    newest_first = sorted(found, key=lambda image: str(image["CreationDate"]), reverse=True)
+    return [describe(image, snapshot_usd=snapshot_usd) for image in newest_first]
 
 
-def describe(image: Mapping[str, Any]) -> dict[str, Any]:
-    """Answer what dstk tells of an image; `size` is that of its disk in GB, not of what is used of it."""
+def describe(image: Mapping[str, Any], *, snapshot_usd: float | None = None) -> dict[str, Any]:
+    """Answer what dstk tells of an image.
+
+    `size` is that of its disk in GB, not of what is used of it; `usd_month` is of all of that, so the most that AWS
+    bills, and None where the price is not known.
+    """
     tags = tags_of(image)
     ubuntu, _, architecture = tags.get(BAKED_TAG, "").partition("/")
     disks = [mapping["Ebs"] for mapping in image.get("BlockDeviceMappings", []) if "Ebs" in mapping]
+    size = sum(int(disk.get("VolumeSize") or 0) for disk in disks)
     return {
         "image_id": image["ImageId"],
         "name": image.get("Name", ""),
@@ -46,7 +57,8 @@ def describe(image: Mapping[str, Any]) -> dict[str, Any]:
         "ubuntu": ubuntu,
         "architecture": architecture,
         "notebook_image": tags.get(NOTEBOOK_TAG, ""),
-        "size": sum(int(disk.get("VolumeSize") or 0) for disk in disks),
+        "size": size,
+        "usd_month": None if snapshot_usd is None or not size else round(size * snapshot_usd, 2),
         "root_device_name": image.get("RootDeviceName", ""),
         "snapshots": [disk["SnapshotId"] for disk in disks if disk.get("SnapshotId")],
     }

@@ -240,6 +240,8 @@ def _find_notes(values: Mapping[str, Any], fleet: _cost.Fleet, seats: int, assum
     yield f"data transfer out: {assumed.transfer:g} GB a month and student; the 100 GB that are free are not deducted"
     if fleet.snapshots:
         yield f"snapshots: homes are {FILLED:.0%} full, and {CHANGED:.0%} of that changes from one day to the next"
+    if values["baked"] != "never":
+        yield "machine images of `dstk bake` are not counted, for they outlive deployments: see `dstk bake --list`"
     if not values["elastic_ip"]:
         yield "a host has a public address only while it runs; `elastic_ip: true` is paid for all the time"
     if any(name.startswith(("t3", "t4g")) for name in fleet.hosts):

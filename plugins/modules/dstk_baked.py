@@ -54,6 +54,9 @@ options:
     type: list
     elements: str
     default: []
+  snapshot_usd:
+    description: What a snapshot costs here, in USD a GB and month. Without it, nobody knows what an image costs.
+    type: float
   timeout:
     description: Seconds until the image can be launched from. AWS takes 5 to 10 minutes for 30 GB.
     type: int
@@ -84,10 +87,16 @@ removed:
   type: list
   elements: str
   returned: always
+removed_snapshots:
+  description: Snapshots that were removed because their image was gone already; those of C(removed) are not in it.
+  type: list
+  elements: str
+  returned: always
 images:
   description:
-    - C(image_id), C(name), C(state), C(created), C(ubuntu), C(architecture), C(notebook_image), C(size) (GB) and
-      C(snapshots) of the images that are there then, the newest first.
+    - C(image_id), C(name), C(state), C(created), C(ubuntu), C(architecture), C(notebook_image), C(size) (GB),
+      C(usd_month) and C(snapshots) of the images that are there then, the newest first. C(usd_month) is the most that
+      the snapshots cost a month, for AWS bills what is used of a disk; null where O(snapshot_usd) is not given.
   type: list
   elements: dict
   returned: always
@@ -112,8 +121,12 @@ def ensure_present(module: Any, bakery: Bakery) -> dict[str, Any]:
     spare = find_spare(find_baked(bakery.client), keep=given["keep"])
     for row in spare:
         bakery.remove(row)
-    bakery.remove_orphans()
-    return {"changed": True, "image_id": made["image_id"], "removed": [row["image_id"] for row in spare]}
+    return {
+        "changed": True,
+        "image_id": made["image_id"],
+        "removed": [row["image_id"] for row in spare],
+        "removed_snapshots": bakery.remove_orphans(),
+    }
 
 
 def ensure_absent(module: Any, bakery: Bakery) -> dict[str, Any]:
@@ -126,11 +139,13 @@ def ensure_absent(module: Any, bakery: Bakery) -> dict[str, Any]:
             "Fix: `dstk bake --list` shows which are there"
         )
     going = [row for row in there if "all" in named or row["image_id"] in named]
+    orphans: list[str] = []
     if not module.check_mode:
         for row in going:
             bakery.remove(row)
-        bakery.remove_orphans()
-    return {"changed": bool(going), "removed": [row["image_id"] for row in going]}
+        orphans = bakery.remove_orphans()
+    removed = [row["image_id"] for row in going]
+    return {"changed": bool(removed or orphans), "removed": removed, "removed_snapshots": orphans}
 
 
 def main() -> None:
@@ -144,20 +159,21 @@ def main() -> None:
             "notebook_image": {"type": "str"},
             "keep": {"type": "int", "default": 2},
             "image_ids": {"type": "list", "elements": "str", "default": []},
+            "snapshot_usd": {"type": "float"},
             "timeout": {"type": "int", "default": 1800},
         },
         required_if=[("state", "present", ["deployment", "instance_id", "ubuntu", "notebook_image"])],
         supports_check_mode=True,
     )
     state = module.params["state"]
-    answer: dict[str, Any] = {"changed": state == "present", "removed": []}
+    answer: dict[str, Any] = {"changed": state == "present", "removed": [], "removed_snapshots": []}
     try:
         bakery = Bakery(ec2_client(module))
         if state == "absent":
             answer = ensure_absent(module, bakery)
         elif state == "present" and not module.check_mode:
             answer = ensure_present(module, bakery)
-        answer["images"] = find_baked(bakery.client)
+        answer["images"] = find_baked(bakery.client, snapshot_usd=module.params["snapshot_usd"])
     except (BakeError, LingerError) as error:
         module.fail_json(msg=str(error))
     except (BotoCoreError, ClientError) as error:

@@ -34,6 +34,11 @@ description:
   - What carries a file system, a partition table, or any byte at either of its ends, is never formatted.
   - Docker does not start while the volume is not mounted, so that no notebook begins with an empty home.
 options:
+  state:
+    description: C(known) only answers which packages the host lacks, whether or not it has a volume.
+    type: str
+    choices: [mounted, known]
+    default: mounted
   mount:
     description: Where the homes are.
     type: path
@@ -102,6 +107,9 @@ def await_device(parameters: Mapping[str, Any]) -> Path | None:
 def ensure_volume(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]:
     """See to the volume, and answer the module's result."""
     answer: dict[str, Any] = {"missing": [], "device": "", "size": 0, "formatted": False, "grown": False}
+    missing = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
+    if parameters["state"] == "known":
+        return {**answer, "missing": missing, "changed": False}
     device = await_device(parameters)
     if device is None and parameters["required"]:
         raise VolumeError(
@@ -112,7 +120,6 @@ def ensure_volume(parameters: Mapping[str, Any], check: bool) -> dict[str, Any]:
         return {**answer, "changed": False}
     mount = Path(parameters["mount"])
     known = {**answer, "device": str(device), "size": find_size(device)}
-    missing = sorted({package for program, package in PROGRAMS.items() if not shutil.which(program)})
     if missing:
         return {**known, "missing": missing, "changed": check}
     if check:
@@ -130,6 +137,7 @@ def main() -> None:
     """Run the module."""
     module = AnsibleModule(
         argument_spec={
+            "state": {"type": "str", "choices": ["mounted", "known"], "default": "mounted"},
             "mount": {"type": "path", "default": "/srv/dstk"},
             "volume_id": {"type": "str", "default": ""},
             "device": {"type": "str", "default": "/dev/sdf"},

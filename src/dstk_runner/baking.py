@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,11 @@ __all__ = ["Baking", "MachineImage", "bake", "delete_images", "list_images"]
 
 @dataclass(frozen=True, kw_only=True)
 class MachineImage:
-    """A baked image. `size` is that of its disk in GB; AWS bills what is used of it, as a snapshot, by the month."""
+    """A baked image. `size` is that of its disk in GB.
+
+    `usd_month` is what its snapshots cost a month at most, for AWS bills what is used of the disk; None where the price
+    of the region is not known.
+    """
 
     id: str
     name: str
@@ -33,6 +37,7 @@ class MachineImage:
     architecture: str
     notebook_image: str
     size: int
+    usd_month: float | None = None
 
     def to_json(self) -> Json:
         """Return the image as it stands in the documents."""
@@ -41,12 +46,18 @@ class MachineImage:
 
 @dataclass(frozen=True, kw_only=True)
 class Baking:
-    """What `bake` made or, where `image_id` is empty, found: `images` are all that are there, the newest first."""
+    """What `bake` made or, where `image_id` is empty, found: `images` are all that are there, the newest first.
+
+    `removed` are the images that went, `removed_snapshots` snapshots whose image was gone before. `price` is what a GB
+    of a snapshot costs a month: `usd`, None where nobody knows, with `source` and `date`.
+    """
 
     deployment: str
     region: str
     image_id: str = ""
     removed: tuple[str, ...] = ()
+    removed_snapshots: tuple[str, ...] = ()
+    price: Mapping[str, Any] = field(default_factory=dict)
     images: tuple[MachineImage, ...] = ()
     failures: tuple[Failure, ...] = ()
     log: Path | None = None
@@ -62,6 +73,8 @@ class Baking:
             **open_document(self),
             "image_id": self.image_id,
             "removed": list(self.removed),
+            "removed_snapshots": list(self.removed_snapshots),
+            "price": dict(self.price),
             "images": [image.to_json() for image in self.images],
             "failures": [failure.to_json() for failure in self.failures],
         }
@@ -121,6 +134,8 @@ def _read(config: Config, result: PlaybookResult, log: Path) -> Baking:
         region=config.region,
         image_id=str(told.get("image_id", "")),
         removed=tuple(told.get("removed", ())),
+        removed_snapshots=tuple(told.get("removed_snapshots", ())),
+        price=dict(told.get("price", {})),
         images=tuple(MachineImage(**{name: row[name] for name in names}) for row in images),
         failures=tuple(replace(failure, fix=failure.fix or fix) for failure in result.failures),
         log=log,

@@ -49,19 +49,31 @@ def bake(
 
 
 def render_baking(result: Baking) -> RenderableType:
-    """Show the images that are there, which of them is new, and what was removed."""
-    if not result.images:
-        return Text(
-            "" if result.failures else f"No machine image of dstk is in {result.region}. `dstk bake` makes one."
-        )
-    table = make_table("image", "made", "Ubuntu", "notebook image", "disk", "")
+    """Show the images that are there with what they cost, which of them is new, and what was removed."""
+    parts: list[RenderableType] = []
+    if result.images:
+        parts.append(_render_images(result))
+    elif not result.failures:
+        parts.append(Text(f"No machine image of dstk is in {result.region}. `dstk bake` makes one."))
+    parts += [Text(f"{image} and its snapshot are gone.") for image in result.removed]
+    parts += [Text(f"{snapshot}, whose image was gone, is gone.") for snapshot in result.removed_snapshots]
+    if result.images:
+        parts.append(Text("AWS bills what is used of a disk, as a snapshot, until `dstk bake --delete`."))
+    if result.images and result.price.get("usd") is not None:
+        source = f"{result.price['source']}, {result.price['date'] or 'undated'}"
+        usd = f"{result.price['usd']:g} USD a GB and month"
+        parts.append(Text(f"A month is the most that it costs: the whole disk at {usd} ({source})."))
+    return Group(*parts)
+
+
+def _render_images(result: Baking) -> RenderableType:
+    table = make_table("image", "made", "Ubuntu", "notebook image", "disk", "a month", "")
     for image in result.images:
         word = "new" if image.id == result.image_id else "" if image.state == "available" else image.state
         made = image.created.replace("T", " ")[:16]
+        cost = "not known" if image.usd_month is None else f"{image.usd_month:.2f} USD"
         table.add_row(
-            image.id, made, f"{image.ubuntu} {image.architecture}", image.notebook_image, f"{image.size} GB", word
+            *(image.id, made, f"{image.ubuntu} {image.architecture}", image.notebook_image, f"{image.size} GB"),
+            *(cost, word),
         )
-    parts: list[RenderableType] = [table]
-    parts += [Text(f"{image} and its snapshot are gone.") for image in result.removed]
-    parts.append(Text("Each costs by the month what is used of its disk, as a snapshot, until `dstk bake --delete`."))
-    return Group(*parts)
+    return table

@@ -145,7 +145,7 @@ def _render_kept(kept: Iterable[Resource]) -> Iterable[RenderableType]:
 def _tell_price(item: Resource) -> str:
     if item.usd_month is None:
         return "at a price that is not known here"
-    return f"{'at most ' if item.kind == 'snapshot' else ''}{item.usd_month:.2f} USD a month"
+    return f"{'' if item.kind == 'volume' else 'at most '}{item.usd_month:.2f} USD a month"
 
 
 def _render_tls(tls: Tls) -> Iterable[RenderableType]:
@@ -256,7 +256,7 @@ def render_receipt(receipt: Receipt) -> RenderableType:
         verdict = "Run `dstk destroy` again for what is left."
     lines = [Text(verdict)]
     if receipt.images:
-        names = ", ".join(image.id for image in receipt.images)
+        names = ", ".join(f"{image.id}, {_tell_price(image)}" for image in receipt.images)
         lines.append(Text(f"Baked images stay, and cost as snapshots do (`dstk bake --delete all`): {names}"))
     return Group(table, *_render_kept(receipt.kept), *lines)
 

@@ -174,7 +174,7 @@ def _find_kind(client: Any, kind: _Kind, deployment: str) -> list[Resource]:
 
 def _read_row(kind: _Kind, row: Mapping[str, Any], region: str) -> Resource:
     tags = {tag["Key"]: tag["Value"] for tag in row.get("Tags") or row.get("TagSet") or ()}
-    size = int(row.get("Size") or row.get("VolumeSize") or 0)
+    size = int(row.get("Size") or row.get("VolumeSize") or 0) or _find_image_size(row)
     name = tags.get("Name") or row.get("GroupName") or (row.get("KeyName") if kind.name == "key pair" else "") or ""
     return Resource(
         kind=kind.name,
@@ -191,10 +191,16 @@ def _read_row(kind: _Kind, row: Mapping[str, Any], region: str) -> Resource:
     )
 
 
+def _find_image_size(row: Mapping[str, Any]) -> int:
+    """Add up the disks of an image, each of which is a snapshot."""
+    return sum(int(disk.get("Ebs", {}).get("VolumeSize") or 0) for disk in row.get("BlockDeviceMappings", ()))
+
+
 def _find_price(kind: str, region: str, gigabytes: int) -> float | None:
-    """Find what a volume costs a month, or a snapshot of one that was written from end to end, by dstk's own table."""
-    item = {"volume": load_prices().GP3, "snapshot": load_prices().SNAPSHOT}.get(kind)
-    usd = _load_table().find(item, region).usd if item else None
+    """Find what a volume costs a month by dstk's own table, or a snapshot, or an image, that was written to its end."""
+    prices = load_prices()
+    item = {"volume": prices.GP3, "snapshot": prices.SNAPSHOT, "image": prices.SNAPSHOT}.get(kind)
+    usd = _load_table().find(item, region).usd if item and gigabytes else None
     return None if usd is None else round(usd * gigabytes, 2)
 
 

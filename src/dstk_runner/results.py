@@ -239,8 +239,8 @@ class Resource:
 
     `billed` tells whether keeping it costs money, `kept` that `destroy` leaves it: a backup. A volume, or a snapshot of
     one, has its size, and `homes` names the host whose homes it holds. `expires` is the day after which nobody needs a
-    snapshot. `usd_month` is what a volume costs, and a snapshot at most, for of one only what was written counts; None
-    where that is not known.
+    snapshot. `usd_month` is what a volume costs, and a snapshot or an image at most, for of those only what was written
+    counts; None where that is not known.
     """
 
     kind: str

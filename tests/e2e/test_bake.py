@@ -68,6 +68,14 @@ def test_its_notebook_image_was_not_pulled_again(user: User, deployment: dict[st
     assert asked.stdout.split() == ["0", "1"]
 
 
+def test_no_package_was_installed_on_it(user: User, deployment: dict[str, Any]) -> None:
+    assert deployment["ok"]
+    # the builder's was removed, and unattended-upgrades, which may be at work by now, is none of dstk's
+    asked = user.dstk("ssh", *OPTIONS, "--", "sudo", "sh", "-c", "'cat /var/log/apt/history.log; dpkg -l xfsprogs'")
+    assert [line for line in asked.stdout.splitlines() if "apt-get" in line] == []
+    assert "ii  xfsprogs" in asked.stdout
+
+
 def test_the_receipt_of_destroy_names_it(user: User, deployment: dict[str, Any], baking: dict[str, Any]) -> None:
     assert deployment["ok"]
     receipt = json.loads(user.dstk("destroy", "--yes", "--json", *OPTIONS).stdout)

@@ -155,3 +155,21 @@ def test_an_image_that_takes_too_long_is_told_and_left_to_aws(baked: ModuleType,
     with pytest.raises(baked.BakeError, match="not there after 0 s\nFix: "):
         make(baked, ec2, timeout=0)
     assert ec2.removed == []
+
+
+IMAGE = {
+    "ImageId": "ami-1",
+    "State": "available",
+    "BlockDeviceMappings": [{"DeviceName": "/dev/sda1", "Ebs": {"VolumeSize": 30, "SnapshotId": "snap-1"}}],
+}
+
+
+@pytest.mark.parametrize(("price", "usd"), [(0.05, 1.5), (None, None)])
+def test_an_image_costs_a_month_what_its_snapshots_do_or_nobody_knows(
+    baked: ModuleType, price: float | None, usd: float | None
+) -> None:
+    assert baked.describe(IMAGE, snapshot_usd=price)["usd_month"] == usd
+
+
+def test_an_image_whose_size_aws_does_not_tell_yet_is_not_free(baked: ModuleType) -> None:
+    assert baked.describe({**IMAGE, "BlockDeviceMappings": []}, snapshot_usd=0.05)["usd_month"] is None

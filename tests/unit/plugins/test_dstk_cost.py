@@ -29,6 +29,7 @@ PLAN: dict[str, Any] = {
     "volume_size": 30,
     "home_volume_size": "auto",
     "elastic_ip": False,
+    "baked": "auto",
     "schedule": {},
     "schedule_backup": {},
     "lease": "auto",

@@ -35,6 +35,11 @@ def jupyter_container() -> Filters:
 
 
 @pytest.fixture(scope="session")
+def machine_image() -> Filters:
+    return load_filters("machine_image")
+
+
+@pytest.fixture(scope="session")
 def notebook_files() -> Filters:
     return load_filters("notebook_files")
 
