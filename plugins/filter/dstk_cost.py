@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime
 import importlib.util
 import sys
@@ -22,6 +23,7 @@ def _load(name: str):
 
 _estimate = _load("dstk_estimate")
 _prices = _load("dstk_prices")
+_spent = _load("dstk_spent")
 
 
 def _open(plan: dict):
@@ -59,6 +61,19 @@ def dstk_over_budget(plan: dict) -> str:
     return f"{words}\nFix: {fix}" if verdict == "over" else ""
 
 
+def dstk_spent(known: dict, plan: dict) -> dict:
+    """Answer what a deployment has cost, in USD, of what the module dstk_spent answered."""
+    found = _spent.sum_up(
+        known,
+        _open(plan),
+        plan["region"],
+        datetime.datetime.fromisoformat(known["asked"]),
+        billed=known["billed"],
+        refusal=known["refusal"],
+    )
+    return {**dataclasses.asdict(found), "items": [dataclasses.asdict(item) for item in found.items]}
+
+
 def dstk_snapshot_price(region: str, state_dir: str) -> dict:
     """Answer what a GB of a snapshot costs a month in a region: `usd`, None where nobody knows, `source` and `date`."""
     price = _open({"state_dir": state_dir, "region": region}).find(_prices.SNAPSHOT, region)
@@ -74,4 +89,5 @@ class FilterModule:
             "dstk_cost": dstk_cost,
             "dstk_over_budget": dstk_over_budget,
             "dstk_snapshot_price": dstk_snapshot_price,
+            "dstk_spent": dstk_spent,
         }

@@ -23,6 +23,8 @@ __all__ = [
     "load_roster",
     "load_schedule",
     "load_seats",
+    "load_spent",
+    "load_spent_facts",
 ]
 
 
@@ -101,6 +103,16 @@ def load_schedule() -> ModuleType:
 def load_seats() -> ModuleType:
     """Return the module that decides who sits where."""
     return _load("dstk_seats")
+
+
+def load_spent() -> ModuleType:
+    """Return the module that adds up what a deployment has cost."""
+    return _load("dstk_spent")
+
+
+def load_spent_facts() -> ModuleType:
+    """Return the module that asks AWS what it still knows of what a deployment has cost."""
+    return _load("dstk_spent_facts")
 
 
 @functools.cache
