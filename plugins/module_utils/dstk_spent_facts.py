@@ -20,7 +20,8 @@ def ask(client: Any, deployment: str) -> dict[str, list[dict[str, Any]]]:
     """Ask EC2 for the hosts, the volumes and the snapshots that carry the deployment's tag.
 
     A host has `id`, `type`, `state`, `spot`, `made`, `started` (the last time), `stopped` (empty where AWS does not
-    tell) and `keeps_address`; a volume `id`, `type`, `size` (GB) and `made`; a snapshot `id`, `size` of its volume, and `made`.
+    tell) and `keeps_address`; a volume `id`, `type`, `size` (GB) and `made`; a snapshot `id`, `size` and `made`, the
+    size being that of its volume.
     """
     own = [{"Name": f"tag:{TAG}", "Values": [deployment]}]
     reservations = _find_all(client, "describe_instances", "Reservations", Filters=own)

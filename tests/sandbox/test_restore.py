@@ -138,3 +138,26 @@ def test_where_nothing_is_left_a_volume_waits_for_its_host(place: Homes, made: t
     assert (volume["State"], volume["SnapshotId"]) == ("available", place.snapshots()[0])
     assert HOMES.items() <= tags_of(volume).items()
     assert "dstk:kind" not in tags_of(volume)
+
+
+@pytest.mark.parametrize("final", [False, True])
+def test_plain_ansible_deletes_homes_when_asked_and_makes_a_last_snapshot_unless_told_not_to(
+    place: Homes, final: bool
+) -> None:
+    _, volume = place.make()
+    before = set(place.snapshots())
+    place.ensure("destroy", "-e", json.dumps({"dstk_region": REGION}))
+    assert [row["VolumeId"] for row in place.volumes(homes="ada") if row["VolumeId"] == volume] == [volume]
+    place.ensure(
+        "destroy", "-e", json.dumps({"dstk_region": REGION, "dstk_delete_data": True, "dstk_final_backup": final})
+    )
+    assert place.volumes(homes="ada") == []
+    # homes of earlier tests, kept until now, get theirs too
+    assert bool(set(place.snapshots()) - before) == final
+    assert before <= set(place.snapshots())
+
+
+def test_plain_ansible_tells_which_backups_there_are_and_changes_nothing(place: Homes) -> None:
+    told = place.back_up(dstk_list=True)
+    assert all(snapshot in told for snapshot in place.snapshots())
+    assert place.snapshots()
