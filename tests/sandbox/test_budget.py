@@ -12,7 +12,7 @@ from dstk_runner import sandbox
 from dstk_runner.config import load_config
 from dstk_runner.permissions import find_permissions, make_policy
 from support.life import Life, make_user
-from support.place import DEPLOYMENT, Place, opened
+from support.place import DEPLOYMENT, OURS, Place, opened
 
 BUDGET = {"AccountId": "123456789012", "BudgetName": f"dstk-{DEPLOYMENT}"}
 
@@ -88,11 +88,82 @@ def test_a_role_that_was_opened_is_closed_and_another_reader_is_told(lives: tupl
     ]
 
 
+def states(place: Place) -> list[str]:
+    return [item["State"]["Name"] for item in place.instances()]
+
+
+def find_spent(place: Place) -> float:
+    budget = place.make_client("budgets").describe_budget(**BUDGET)["Budget"]
+    return float(budget["CalculatedSpend"]["ActualSpend"]["Amount"])
+
+
+def spend(place: Place, usd: float) -> list[tuple[float, str]]:
+    """Let it be spent; the threshold of all that was sent, and what became of an action."""
+    sent = sandbox.spend(DEPLOYMENT, usd, directory=place.folder)
+    return [(notice["threshold"], notice["action"]) for notice in sent]
+
+
+def test_until_all_is_spent_somebody_is_told_and_hosts_go_on(lives: tuple[Place, Life, str]) -> None:
+    place, life, _ = lives
+    write(place, 200, "ada", "bob")
+    life.provision()
+    assert spend(place, 199) == [(50, ""), (80, "")]
+    assert spend(place, 199) == []
+    assert (find_spent(place), states(place)) == (199, ["running"] * 2)
+    sent = sandbox.find_notifications(directory=place.folder)
+    assert {address for notice in sent for address in notice["to"]} == {"ada@example.org"}
+
+
+def test_a_role_that_may_stop_only_what_bears_another_tag_is_refused_and_not_tried_again(
+    lives: tuple[Place, Life, str],
+) -> None:
+    place, life, _ = lives
+    iam, role = place.make_client("iam"), {"RoleName": f"{DEPLOYMENT}-budget", "PolicyName": "stop"}
+    right = json.dumps(iam.get_role_policy(**role)["PolicyDocument"])
+    iam.put_role_policy(**role, PolicyDocument=right.replace(f'": "{DEPLOYMENT}"', '": "another"'))
+    assert spend(place, 200) == [(100, "EXECUTION_FAILURE")]
+    life.provision()
+    assert json.dumps(iam.get_role_policy(**role)["PolicyDocument"]) == right
+    assert spend(place, 201) == [(100, "")]
+    assert [action["Status"] for action in find_actions(place)] == ["EXECUTION_FAILURE"]
+    assert states(place) == ["running"] * 2
+
+
+def test_a_budget_that_is_raised_knows_what_was_spent_and_stops_the_hosts_when_that_is(
+    lives: tuple[Place, Life, str],
+) -> None:
+    place, life, _ = lives
+    write(place, 300, "ada", "bob")
+    life.provision()
+    homes = find_homes(place)
+    assert ([action["Status"] for action in find_actions(place)], find_spent(place)) == (["STANDBY"], 201)
+    assert spend(place, 300) == [(50, ""), (80, ""), (100, "EXECUTION_SUCCESS")]
+    ids = [item["InstanceId"] for item in place.instances()]
+    place.client.get_waiter("instance_stopped").wait(InstanceIds=ids, WaiterConfig={"Delay": 1})
+    assert states(place) == ["stopped"] * 2
+    assert (len(homes), find_homes(place)) == (2, homes)
+
+
+def find_homes(place: Place) -> dict[str, str]:
+    """Each volume with a home, and the instance that has it."""
+    found = place.client.describe_volumes(Filters=[*OURS, {"Name": "tag-key", "Values": ["dstk:homes"]}])["Volumes"]
+    return {row["VolumeId"]: row["Attachments"][0]["InstanceId"] for row in found}
+
+
+def test_it_is_done_once(lives: tuple[Place, Life, str]) -> None:
+    place, life, _ = lives
+    life.provision()
+    assert spend(place, 400) == [(100, "")]
+    assert [action["Status"] for action in find_actions(place)] == ["EXECUTION_SUCCESS"]
+    assert states(place) == ["running"] * 2
+
+
 def test_destroy_leaves_nothing_of_it_and_asks_for_nothing_else(lives: tuple[Place, Life, str]) -> None:
     place, life, key = lives
     life.destroy()
     assert place.make_client("budgets").describe_budgets(AccountId="123456789012")["Budgets"] == []
-    assert place.make_client("iam").list_roles()["Roles"] == []
+    # homes had a last snapshot, which AWS deletes as this role when it expires
+    assert [role["RoleName"] for role in place.make_client("iam").list_roles()["Roles"]] == [f"{DEPLOYMENT}-expiry"]
     wanted = {item.action for item in find_permissions(load_config(life.file)) if item.needed == "budget"}
     asked = sandbox.find_permissions(key, directory=place.folder)
     assert {name for name in asked if name.startswith("budgets:")} == wanted

@@ -8,8 +8,10 @@ from dstk_runner.sandbox.rehearsal import (
     ensure_delay,
     ensure_quota,
     find_calls,
+    find_notifications,
     find_permissions,
     inject,
+    spend,
     turn_clock,
 )
 from dstk_runner.sandbox.running import UNSET, down, environment, status, up
@@ -25,8 +27,10 @@ __all__ = [
     "ensure_quota",
     "environment",
     "find_calls",
+    "find_notifications",
     "find_permissions",
     "inject",
+    "spend",
     "status",
     "turn_clock",
     "up",

@@ -5,17 +5,16 @@ https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_budgets_
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable
 from typing import Any
 
 from moto.budgets.models import budgets_backends
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.iam.models import iam_backends
 
+from dstk_runner.sandbox.roles import find_trust
 from dstk_runner.sandbox.wire import Call, Refusal
 
+SERVICE = "budgets.amazonaws.com"
 INSTANCES = 100
 _NEEDED = (
     *("NotificationType", "ActionType", "ActionThreshold", "Definition"),
@@ -34,6 +33,11 @@ def find_answer(call: Call) -> dict[str, Any] | None:
         _KEPT.pop(_find_key(call), None)
     answer = _ANSWERS.get(call.action)
     return answer(call) if answer else None
+
+
+def find_actions(account: str, budget: str) -> list[dict[str, Any]]:
+    """Return the actions of a budget as they are kept: what is written into them is so."""
+    return list(_KEPT.get((account, budget), {}).values())
 
 
 def _create(call: Call) -> dict[str, Any]:
@@ -66,10 +70,7 @@ def _check(action: dict[str, Any]) -> None:
     ids = action["Definition"].get("SsmActionDefinition", {}).get("InstanceIds", ())
     if action["ActionType"] == "RUN_SSM_DOCUMENTS" and not 1 <= len(ids) <= INSTANCES:
         raise Refusal("InvalidParameterException", f"InstanceIds must be 1 to {INSTANCES}")
-    roles = {role.arn: role for role in iam_backends[DEFAULT_ACCOUNT_ID]["aws"].roles.values()}
-    role = roles.get(action["ExecutionRoleArn"])
-    statements = json.loads(str(role.assume_role_policy_document))["Statement"] if role else ()
-    if not any(item["Principal"].get("Service") == "budgets.amazonaws.com" for item in statements):
+    if not any(True for _ in find_trust(action["ExecutionRoleArn"], SERVICE)):
         raise Refusal("InvalidParameterException", "AWS Budgets may not assume the execution role")
 
 

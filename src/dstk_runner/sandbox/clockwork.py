@@ -10,27 +10,22 @@ import json
 import logging
 import re
 import threading
-import time
 import zoneinfo
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
-import boto3
 from botocore import xform_name
-from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.iam.models import iam_backends
 from moto.scheduler.models import Schedule, scheduler_backends
 
 from dstk_runner.sandbox import lifecycle_policies
+from dstk_runner.sandbox.roles import call_patiently, find_trust, make_role_client
 from dstk_runner.sandbox.state import SandboxState
 
 TICK = 1.0
-PATIENCE, AGAIN = 5.0, 0.25
-"""Seconds until a call that comes too early is given up, and between two tries."""
 UTC = datetime.UTC
 DAYS = ("MON", "TUE", "WED", "THU", "FRI", "SAT", "SUN")
 SERVICE = "scheduler.amazonaws.com"
@@ -101,7 +96,9 @@ class Clockwork:
         """Carry out a policy of Data Lifecycle Manager."""
         told = {"schedule": policy["PolicyId"], "at": at.isoformat(), "action": "createSnapshot", "error": ""}
         try:
-            lifecycle_policies.carry_out(policy, region, self._assume(policy["ExecutionRoleArn"], region))
+            lifecycle_policies.carry_out(
+                policy, region, make_role_client(self._state, policy["ExecutionRoleArn"], region)
+            )
         except (BotoCoreError, ClientError, KeyError) as error:
             told["error"] = str(error)
         log.info("%s at %s: %s", policy["PolicyId"], told["at"], told["error"] or "done")
@@ -116,8 +113,8 @@ class Clockwork:
                 raise ValueError("the sandbox carries out startInstances, stopInstances and deleteSnapshot alone")
             with self._lock:
                 check_trust(due)
-            client = self._assume(due.role, due.region)
-            _call_patiently(getattr(client, xform_name(action)), json.loads(due.input))
+            client = make_role_client(self._state, due.role, due.region)
+            call_patiently(getattr(client, xform_name(action)), json.loads(due.input))
         except (BotoCoreError, ClientError, PermissionError, ValueError, KeyError) as error:
             told["error"] = str(error)
         with self._lock:
@@ -125,46 +122,12 @@ class Clockwork:
         log.info("%s at %s: %s %s", due.name, told["at"], action, told["error"] or "done")
         return told
 
-    def _assume(self, role: str, region: str) -> Any:
-        """Return an EC2 client that is the role."""
-        place: dict[str, Any] = {"region_name": region, "endpoint_url": self._state.endpoint}
-        place["config"] = Config(proxies={}, retries={"total_max_attempts": 1})
-        sts: Any = boto3.client(
-            "sts",
-            aws_access_key_id=self._state.access_key_id,
-            aws_secret_access_key=self._state.secret_access_key,
-            **place,
-        )
-        given = sts.assume_role(RoleArn=role, RoleSessionName="clockwork")["Credentials"]
-        make: Any = boto3.client
-        return make(
-            "ec2",
-            aws_access_key_id=given["AccessKeyId"],
-            aws_secret_access_key=given["SecretAccessKey"],
-            aws_session_token=given["SessionToken"],
-            **place,
-        )
-
     def _run(self) -> None:
         while not self._ended.wait(TICK):
             try:
                 self.tick()
             except Exception:
                 log.exception("a look at the schedules failed")
-
-
-def _call_patiently(call: Callable[..., object], request: dict[str, Any]) -> None:
-    """Call, and again where an instance is still on its way to a state: EventBridge Scheduler tries again, too."""
-    deadline = time.monotonic() + PATIENCE
-    while True:
-        try:
-            call(**request)
-        except ClientError as error:
-            if error.response["Error"]["Code"] != "IncorrectInstanceState" or time.monotonic() >= deadline:
-                raise
-            time.sleep(AGAIN)
-        else:
-            return
 
 
 def find_due(*, since: datetime.datetime, now: datetime.datetime) -> Iterator[Due]:
@@ -217,10 +180,8 @@ def check_trust(due: Due) -> None:
 
     https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
     """
-    role = iam_backends[DEFAULT_ACCOUNT_ID]["aws"].get_role_by_arn(due.role)
     known = {"aws:SourceAccount": DEFAULT_ACCOUNT_ID, "aws:SourceArn": due.group}
-    for statement in json.loads(str(role.assume_role_policy_document))["Statement"]:
-        asked: Mapping[str, str] = statement.get("Condition", {}).get("StringEquals", {})
-        if statement["Principal"].get("Service") == SERVICE and asked.items() <= known.items():
+    for condition in find_trust(due.role, SERVICE):
+        if condition.get("StringEquals", {}).items() <= known.items():
             return
     raise PermissionError(f"{due.role} does not trust {SERVICE} with {due.group}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from werkzeug.wrappers import Request, Response
 
 from dstk_runner.sandbox import quotas
+from dstk_runner.sandbox.bill import Bill
 from dstk_runner.sandbox.clockwork import Clockwork
 from dstk_runner.sandbox.ec2 import find_instances
 from dstk_runner.sandbox.faults import parse_fault
@@ -25,6 +26,7 @@ PREFIX = "/_dstk/"
 
 def control(front: Front, state: SandboxState, clockwork: Clockwork) -> WSGIApplication:
     """Return the application that answers the sandbox's own addresses itself and leaves the others to the front."""
+    bill = Bill(front.lock, state)
     handlers: dict[tuple[str, str], Callable[[Request], Response]] = {
         ("GET", "status"): lambda _: _as_json(_describe(front, state)),
         ("GET", "address"): lambda request: Response(f"{request.remote_addr}\n", content_type="text/plain"),
@@ -37,6 +39,8 @@ def control(front: Front, state: SandboxState, clockwork: Clockwork) -> WSGIAppl
         ("GET", "delay"): lambda _: _as_json({"seconds": front.delay}),
         ("POST", "delay"): lambda request: _ensure_delay(front, request),
         ("POST", "clock"): lambda request: _as_json(clockwork.turn_to(json.loads(request.get_data())["now"])),
+        ("POST", "spent"): lambda request: _ensure_spent(bill, request),
+        ("GET", "notifications"): lambda _: _as_json(bill.find_notices()),
         ("GET", "quotas"): lambda _: _as_json({quota.code: quotas.find_quota(quota.code) for quota in quotas.QUOTAS}),
         ("POST", "quotas"): _ensure_quotas,
     }
@@ -80,6 +84,11 @@ def _ensure_delay(front: Front, request: Request) -> Response:
         raise ValueError(f"a delay is 0 to 60 seconds, not {seconds}")
     front.delay = seconds
     return _as_json({})
+
+
+def _ensure_spent(bill: Bill, request: Request) -> Response:
+    told = json.loads(request.get_data())
+    return _as_json(bill.ensure_spent(str(told["budget"]), float(told["usd"])))
 
 
 def _ensure_quotas(request: Request) -> Response:

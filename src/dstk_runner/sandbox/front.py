@@ -15,7 +15,7 @@ from moto.ec2.exceptions import EC2ClientError
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.wrappers import Response
 
-from dstk_runner.sandbox import admission, budget_actions, lifecycle_policies, price_list, quotas
+from dstk_runner.sandbox import admission, bill, budget_actions, lifecycle_policies, price_list, quotas
 from dstk_runner.sandbox.buckets import Buckets
 from dstk_runner.sandbox.client_tokens import ClientTokens
 from dstk_runner.sandbox.ec2 import REGIONS, find_backend, working_on
@@ -124,6 +124,8 @@ class Front:
             if earlier is not None and call.action != "RunInstances":
                 return earlier
             answered = budget_actions.find_answer(call)
+            if answered is None:
+                answered = bill.find_answer(call)
             if answered is None:
                 answered = price_list.find_answer(call)
             if answered is None:

@@ -12,10 +12,8 @@ from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 from urllib.parse import parse_qs, unquote
 
-from moto.core.models import DEFAULT_ACCOUNT_ID
-from moto.iam.models import iam_backends
-
 from dstk_runner.sandbox.ec2 import find_backend
+from dstk_runner.sandbox.roles import find_trust
 from dstk_runner.sandbox.wire import Call, Refusal, read_body
 
 if TYPE_CHECKING:
@@ -85,10 +83,7 @@ def _find_targets(policy: Policy) -> list[str]:
 
 def _check_role(arn: str) -> None:
     """Refuse a role that Data Lifecycle Manager may not take."""
-    roles = {role.arn: role for role in iam_backends[DEFAULT_ACCOUNT_ID]["aws"].roles.values()}
-    role = roles.get(arn)
-    statements = json.loads(str(role.assume_role_policy_document))["Statement"] if role else ()
-    if not any(item["Principal"].get("Service") == SERVICE for item in statements):
+    if not any(True for _ in find_trust(arn, SERVICE)):
         raise Refusal("InvalidRequestException", f"the role {arn} cannot be assumed by {SERVICE}")
 
 

@@ -55,6 +55,25 @@ def turn_clock(now: datetime, *, directory: str | os.PathLike[str] | None = None
     return [{str(key): str(value) for key, value in row.items()} for row in fired]
 
 
+def spend(budget: str, usd: float, *, directory: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
+    """Let this be what has been spent by now, and return what AWS Budgets wrote to people for it.
+
+    Each has `budget`, `to` (addresses), `threshold` (percent, or USD), `spent` and `limit` (USD), and as `action` the
+    status of an action that was carried out.
+
+    Args:
+        budget: the name of the budget, or of the deployment that it is for.
+        usd: spent since the budget's period began.
+        directory: the sandbox's folder, in place of the default one.
+    """
+    return list(ask("POST", "spent", {"budget": budget, "usd": usd}, directory=directory))
+
+
+def find_notifications(*, directory: str | os.PathLike[str] | None = None) -> list[dict[str, Any]]:
+    """Return all that AWS Budgets wrote to people since the sandbox was started, as `spend` returns it."""
+    return list(ask("GET", "notifications", directory=directory))
+
+
 def find_calls(*, directory: str | os.PathLike[str] | None = None) -> dict[str, int]:
     """Return how often each action was called since the sandbox was started."""
     calls = ask("GET", "calls", directory=directory)

@@ -59,5 +59,11 @@ def test_an_unknown_quota_is_a_bad_request(client: Client) -> None:
     assert client.post("/_dstk/quotas", json={"L-0": 5}, environ_base=HERE).status_code == 400
 
 
+@pytest.mark.parametrize("told", [{"budget": "nobody", "usd": 1}, {"budget": "nobody", "usd": -1}, {"usd": 1}, []])
+def test_what_is_spent_of_no_budget_is_a_bad_request(client: Client, told: object) -> None:
+    assert client.post("/_dstk/spent", json=told, environ_base=HERE).status_code == 400
+    assert client.get("/_dstk/notifications", environ_base=HERE).json == []
+
+
 def test_what_is_not_there_is_not_found(client: Client) -> None:
     assert client.get("/_dstk/nothing", environ_base=HERE).status_code == 404
