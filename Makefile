@@ -42,6 +42,7 @@ bench: ## How long a class takes, against plain scripts: bench/RESULTS.md
 	@tools/setup.sh test
 	$(BIN)/python bench/provision.py
 	$(BIN)/python bench/configure.py
+	$(BIN)/python bench/bake.py
 
 clean: ## Remove what the targets made here
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .ansible
