@@ -33,12 +33,16 @@ REMEDIES: dict[str, str] = {
     "AddressLimitExceeded": "release an Elastic IP address, or ask for more: AWS console, Service Quotas, Amazon EC2, "
     "EC2-VPC Elastic IPs (L-0263D0A3)",
     "AuthFailure": _CREDENTIALS,
+    "AuthFailure.ServiceLinkedRoleCreationNotPermitted": "let the account's administrator run this once: "
+    "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
     "Blocked": "AWS has blocked the account: open a case with AWS Support",
     "DependencyViolation": "remove what dstk did not make and what still uses it (network interfaces, load balancers), "
     "and run the same command again",
     "ExpiredToken": _EXPIRED,
     "ExpiredTokenException": _EXPIRED,
     "IncorrectInstanceState": "wait until the instance has come to rest, and run the same command again",
+    "IncorrectSpotRequestState": "only AWS starts a spot instance that it took back: `dstk up` puts a new host in its "
+    "place, and the homes are safe",
     "InsufficientInstanceCapacity": "AWS has no machine of this type at the moment: try again later, or choose another "
     "`instance_type` or `region`",
     "InsufficientFreeAddressesInSubnet": "choose a VPC with free addresses, or leave `vpc_id` out",
@@ -57,6 +61,8 @@ REMEDIES: dict[str, str] = {
     "InvalidVpcID.Malformed": "write `vpc_id` as the console shows it: vpc- and hexadecimal digits",
     "InvalidVpcID.NotFound": "correct `vpc_id` or `region`, or leave `vpc_id` out",
     "MaxIOPSLimitExceeded": "choose a smaller `volume_size`",
+    "MaxSpotInstanceCountExceeded": "choose a smaller `instance_type`, or ask for more: AWS console, Service Quotas, "
+    "Amazon EC2, All Standard Spot Instance Requests (L-34B43A08); or write `spot: false`",
     "OperationNotPermitted": "lift the termination protection of the instance (EC2 console, Instance settings), "
     "and run the same command again",
     "OptInRequired": "enable the region for the account, or choose another with `region`",

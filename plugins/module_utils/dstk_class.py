@@ -9,6 +9,7 @@ from typing import Any
 from ansible.module_utils.dstk_aws_errors import Explanation
 from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, error_code, tags_of
 from ansible.module_utils.dstk_fleet import Fleet, explain_error
+from ansible.module_utils.dstk_interrupted import end_lost, find_lost, give_up
 from ansible.module_utils.dstk_kept import find_their_volumes, launch_kept, plan_instance, tend_volumes
 from ansible.module_utils.dstk_launch import LIVE, NO_CAPACITY, Launcher, run_parameters, state_of
 from ansible.module_utils.dstk_seats import (
@@ -24,6 +25,7 @@ from ansible.module_utils.dstk_seats import (
     host_tags,
     settle,
 )
+from ansible.module_utils.dstk_spot import explain_scarcity, is_spot
 from ansible.module_utils.dstk_types import find_types
 from ansible.module_utils.dstk_volumes import attach, data_mapping, find_host_name, find_kept, find_size, find_volumes
 from ansible.module_utils.dstk_wishes import Wishes, Work
@@ -32,7 +34,9 @@ from ansible.module_utils.dstk_wishes import Wishes, Work
 def ensure_seats(fleet: Fleet, wishes: Wishes, *, check_mode: bool = False) -> dict[str, Any]:
     """Give every student of the run a seat on a running host, and answer what the module returns."""
     found = fleet.find()
-    live = {item["InstanceId"]: item for item in found if state_of(item) in LIVE}
+    # what AWS took back is as good as gone: its volume is free as soon as another host is there for it
+    lost = find_lost(fleet, found, wishes, check_mode=check_mode)
+    live = {item["InstanceId"]: item for item in found if state_of(item) in LIVE and item["InstanceId"] not in lost}
     volumes = find_volumes(fleet.client, wishes.deployment)
     # a host that is gone lives on in its volume, and keeps its seats
     kept = {volume.id: volume for volume in find_kept(volumes, live)}
@@ -79,7 +83,11 @@ def ensure_seats(fleet: Fleet, wishes: Wishes, *, check_mode: bool = False) -> d
     if awaited and not check_mode:
         now, failed = fleet.await_running(awaited, timeout=wishes.timeout)
         seen.update(now)
-        failed |= attach(fleet, {key: volume for key, volume in work.attach.items() if key not in failed})
+        give_up(fleet, [now[key] for key in failed if key in now])
+        for key, reason in failed.items():
+            work.fail([seat.student for seat in work.seats.pop(key)], reason)
+        work.ended = end_lost(fleet, lost, wishes, work)
+        failed = attach(fleet, {key: volume for key, volume in work.attach.items() if key in work.seats})
         for key, reason in failed.items():
             work.fail([seat.student for seat in work.seats.pop(key)], reason)
     if (work.launched or work.attach) and not check_mode:
@@ -173,7 +181,10 @@ def _launch_for(
         waiting = [row for part in portions[len(came) :] for row in part]
         if not waiting:
             return
-        refusal = explain_error(error) if error else refusal
+        if error and wishes.spot and error_code(error) in NO_CAPACITY:
+            refusal = explain_scarcity(name, [subnet["zone"] for subnet in subnets])
+        else:
+            refusal = explain_error(error) if error else refusal
         if error_code(error) not in NO_CAPACITY:
             break
     work.fail([row.student for row in waiting], refusal or _why_impossible(wishes.types[0], kinds))
@@ -195,7 +206,7 @@ def _answer(
     was = {key: state_of(item) for key, item in before.items()}
     now = {**was, **{host["id"]: host["state"] for host in hosts}}
     return {
-        "changed": (changed := bool(work.launched or started or work.tags or work.attach or work.tended)),
+        "changed": (changed := bool(work.launched or started or work.tags or work.attach or work.tended or work.ended)),
         "hosts": hosts,
         "failures": [
             {"student": student, "message": reason.message, "fix": reason.fix}
@@ -206,11 +217,13 @@ def _answer(
         "launched": list(work.launched),
         "started": list(started),
         "kept": kept,
+        "replaced": work.ended,
         "differing": [
             key
             for key in work.seats
             if key in before and (before[key]["InstanceType"] not in types or before[key]["ImageId"] not in images)
         ],
+        "otherwise_paid": [key for key in work.seats if key in before and is_spot(before[key]) != wishes.spot],
         "warnings": [*_find_warnings(settlement, before), *work.warnings],
         "diff": {
             "before": {**was, **{key: sizes[0] for key, sizes in work.volumes.items()}},

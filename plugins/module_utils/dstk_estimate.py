@@ -46,6 +46,8 @@ CHANGED = 0.02
 """The part of it that another day's snapshot holds anew."""
 HOME = 10
 """GB of a seat's home where `home_volume_size` is auto."""
+SPOT = "spot: true, as the day's prices were; AWS may take such hosts back (docs/spot.md)"
+ON_DEMAND = "spot: false, hosts that AWS does not take back"
 ON, SCHEDULED, USED = "left on", "schedule", "idle stop"
 
 
@@ -195,7 +197,7 @@ def _find_choices(
     others += [(f"a larger type, {one}", {"instance_type": one}) for one in _neighbours(values, prices)[1:] if one]
     if fleet.students > 1:
         others.append(_find_other_placement(values, prices))
-    others.append(("spot, as the day's prices were (dstk launches none: AWS may take such hosts back)", {"spot": True}))
+    others.append((ON_DEMAND, {"spot": False}) if fleet.spot else (SPOT, {"spot": True}))
     for words, change in others:
         changed = {**values, **change}
         try:
@@ -242,6 +244,8 @@ def _find_notes(values: Mapping[str, Any], fleet: _cost.Fleet, seats: int, assum
         yield f"snapshots: homes are {FILLED:.0%} full, and {CHANGED:.0%} of that changes from one day to the next"
     if values["baked"] != "never":
         yield "machine images of `dstk bake` are not counted, for they outlive deployments: see `dstk bake --list`"
+    if fleet.spot:
+        yield "prices of spot change from day to day; these are of the day that the table was made"
     if not values["elastic_ip"]:
         yield "a host has a public address only while it runs; `elastic_ip: true` is paid for all the time"
     if any(name.startswith(("t3", "t4g")) for name in fleet.hosts):

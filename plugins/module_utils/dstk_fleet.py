@@ -24,6 +24,7 @@ from ansible.module_utils.dstk_ec2 import (
     throttled,
 )
 from ansible.module_utils.dstk_launch import ENDED, ENDING, LIVE, find_instances, state_of
+from ansible.module_utils.dstk_spot import NOT_STARTABLE, cancel, find_own_requests, is_interrupted
 
 TAG_AGAIN_SECONDS = 10
 """A tag that is not to be seen after so long is set again."""
@@ -83,13 +84,19 @@ class Fleet:
         throttled(self.client.delete_tags, Resources=[instance_id], Tags=[{"Key": key} for key in sorted(keys)])
 
     def start(self, instance_ids: Sequence[str]) -> dict[str, Explanation]:
-        """Start stopped instances; answer why it is refused, by instance: one refusal spoils a whole call."""
+        """Start stopped instances; answer why it is refused, by instance: one refusal spoils a whole call.
+
+        What may start later is not among them, and has to be asked for again.
+        """
         refused: dict[str, Explanation] = {}
         for part in chunks(instance_ids):
             self.changing.wait()
             try:
                 throttled(self.client.start_instances, InstanceIds=part)
             except ClientError as error:
+                # of a spot instance that was stopped a moment ago the request is still coming to rest
+                if len(part) == 1 and error_code(error) == NOT_STARTABLE:
+                    continue
                 if len(part) == 1:
                     refused[part[0]] = explain_error(error)
                     continue
@@ -109,6 +116,10 @@ class Fleet:
             self.changing.wait()
             throttled(self.client.stop_instances, InstanceIds=part)
         self._await(lambda item: item["InstanceId"] in instance_ids, (*LIVE, ENDING), "stopped", timeout)
+
+    def await_stopped(self, instance_ids: Sequence[str], *, timeout: float) -> None:
+        """Wait until instances that are stopping are stopped. Raises LingerError."""
+        self._await(lambda item: item["InstanceId"] in instance_ids, ("stopping",), "stopped", timeout)
 
     def _await(
         self, concerns: Callable[[Mapping[str, Any]], bool], states: Iterable[str], wanted: str, timeout: float
@@ -160,8 +171,10 @@ class Fleet:
 
     def end(self, instance_ids: Sequence[str] | None = None, *, timeout: float) -> list[str]:
         """Terminate instances, all of the deployment if none are named, wait until they are gone, and answer them."""
-        live = [item["InstanceId"] for item in self.find(LIVE)]
-        ending = live if instance_ids is None else [key for key in live if key in set(instance_ids)]
+        live = [item for item in self.find(LIVE) if instance_ids is None or item["InstanceId"] in set(instance_ids)]
+        ending = [item["InstanceId"] for item in live]
+        # first, or EC2 launches others in their place
+        cancel(self.client, self.changing, find_own_requests(live))
         for part in chunks(ending):
             self.changing.wait()
             throttled(self.client.terminate_instances, InstanceIds=part)
@@ -211,6 +224,11 @@ def _why_ended(instance: Mapping[str, Any]) -> Explanation:
 
 def _why_late(instance_id: str, instance: Mapping[str, Any] | None, timeout: float) -> Explanation:
     seen = "not to be seen yet" if instance is None else state_of(instance)
+    if instance is not None and is_interrupted(instance):
+        return Explanation(
+            f"AWS took the spot instance {instance_id} back; what is in the homes is safe",
+            "run the same command again: a new host gets the homes, or AWS has started this one by then",
+        )
     if seen == "running":
         seen = "without an address" if not instance or not instance.get("PublicIpAddress") else "without its tags"
     return Explanation(

@@ -10,6 +10,7 @@ from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, error_code, tags_of
 from ansible.module_utils.dstk_fleet import Fleet, explain_error
 from ansible.module_utils.dstk_launch import NO_CAPACITY, Launcher, run_parameters
 from ansible.module_utils.dstk_seats import DEDICATED, HOST_TAG, Host, Settlement, host_tags
+from ansible.module_utils.dstk_spot import explain_scarcity
 from ansible.module_utils.dstk_volumes import DEVICE, HomeVolume, find_host_name, find_size, grow, volume_tags
 from ansible.module_utils.dstk_wishes import Wishes, Work
 
@@ -70,7 +71,10 @@ def launch_kept(
             key = instance["InstanceId"]
             work.launched[key], work.seats[key], work.tags[key], work.attach[key] = instance, seats, tags, volume
             return
-        refusal = explain_error(error) if error else refusal
+        if error and wishes.spot and error_code(error) in NO_CAPACITY:
+            refusal = explain_scarcity(name, [volume.zone], homes=volume.id)
+        else:
+            refusal = explain_error(error) if error else refusal
         if error_code(error) not in NO_CAPACITY:
             break
     work.fail([seat.student for seat in seats], refusal)

@@ -22,6 +22,7 @@ from ansible.module_utils.dstk_ec2 import (
     throttled,
 )
 from ansible.module_utils.dstk_seats import find_seats
+from ansible.module_utils.dstk_spot import MARKET
 
 LIVE = ("pending", "running", "stopping", "stopped")
 ENDING = "shutting-down"
@@ -29,7 +30,7 @@ ENDED = (ENDING, "terminated")
 NO_CAPACITY = frozenset(
     {"InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientFreeAddressesInSubnet"}
 )
-OVER_QUOTA = frozenset({"VcpuLimitExceeded", "InstanceLimitExceeded"})
+OVER_QUOTA = frozenset({"VcpuLimitExceeded", "InstanceLimitExceeded", "MaxSpotInstanceCountExceeded"})
 BATCH = 50
 """Instances in one RunInstances: few calls for a class, and small enough for a zone to have that many."""
 VISIBLE_SECONDS = 20
@@ -80,7 +81,9 @@ class Launcher:
         own = find_seats(_requested_tags(request))
         deadline = time.monotonic() + VISIBLE_SECONDS
         while True:
-            token = client_token(self.deployment, request["InstanceType"], subnet["zone"], self.known)
+            # what is asked for otherwise is no repetition
+            kind = f"{request['InstanceType']}{' spot' if 'InstanceMarketOptions' in request else ''}"
+            token = client_token(self.deployment, kind, subnet["zone"], self.known)
             self.pace.wait()
             try:
                 instances = throttled(self.client.run_instances, ClientToken=token, **complete)["Instances"]
@@ -134,11 +137,14 @@ def run_parameters(
     security_group_ids: Sequence[str],
     tags: Mapping[str, str],
     instance_profile: str = "",
+    spot: bool = False,
     data: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
     """Build what RunInstances is asked for, without number, subnet and token; `data` are volumes beside the root."""
     labels = tag_list(tags)
+    kinds = ("instance", "volume", "network-interface", *(["spot-instances-request"] if spot else []))
     return {
+        **({"InstanceMarketOptions": MARKET} if spot else {}),
         **({"IamInstanceProfile": {"Name": instance_profile}} if instance_profile else {}),
         "ImageId": image["image_id"],
         "InstanceType": instance_type,
@@ -160,9 +166,7 @@ def run_parameters(
                 "Groups": list(security_group_ids),
             }
         ],
-        "TagSpecifications": [
-            {"ResourceType": kind, "Tags": labels} for kind in ("instance", "volume", "network-interface")
-        ],
+        "TagSpecifications": [{"ResourceType": kind, "Tags": labels} for kind in kinds],
     }
 
 

@@ -14,6 +14,7 @@ from ansible.module_utils.dstk_ec2 import tags_of, throttled
 from ansible.module_utils.dstk_fleet import Fleet, explain_error
 from ansible.module_utils.dstk_launch import state_of
 from ansible.module_utils.dstk_seats import find_seats
+from ansible.module_utils.dstk_spot import is_spot
 from ansible.module_utils.dstk_types import find_types
 
 
@@ -52,6 +53,7 @@ def ensure_type(
 ) -> tuple[list[str], dict[str, Explanation]]:
     """Stop the instances that are of another type, and make them of this one; they are not started here.
 
+    The type of a spot instance cannot be changed: such a one is not touched, and answered among the refused.
     Repeated after an interruption it does what is left: a stopped instance is not stopped again.
 
     Returns:
@@ -60,17 +62,18 @@ def ensure_type(
     Raises:
         WrongTypeError: one of them cannot be of this type; none was stopped.
     """
-    differing = [item for item in instances if item["InstanceType"] != name]
+    others = [item for item in instances if item["InstanceType"] != name]
+    refused = {item["InstanceId"]: _why_not_spot(item, name) for item in others if is_spot(item)}
+    differing = [item for item in others if not is_spot(item)]
     if not differing:
-        return [], {}
+        return [], refused
     if trouble := find_misfits(name, find_types(fleet.client, [name]).get(name), differing):
         raise WrongTypeError(trouble)
     ids = [item["InstanceId"] for item in differing]
     if check_mode:
-        return ids, {}
+        return ids, refused
     if running := [item["InstanceId"] for item in differing if state_of(item) != "stopped"]:
         fleet.stop(running, timeout=timeout)
-    refused: dict[str, Explanation] = {}
     for instance_id in ids:
         fleet.changing.wait()
         try:
@@ -78,6 +81,14 @@ def ensure_type(
         except ClientError as error:
             refused[instance_id] = explain_error(error)
     return [key for key in ids if key not in refused], refused
+
+
+def _why_not_spot(instance: Mapping[str, Any], name: str) -> Explanation:
+    return Explanation(
+        f"{instance['InstanceId']} is a spot instance, whose type AWS never changes; it was not touched",
+        f"write `instance_type: {name}` into dstk.yml, and run `dstk destroy` and `dstk up`: homes stay, and new hosts "
+        "get them",
+    )
 
 
 def choose(

@@ -10,6 +10,9 @@ from ansible.module_utils.dstk_aws_errors import Explanation
 from ansible.module_utils.dstk_seats import Row, Seat
 from ansible.module_utils.dstk_volumes import HomeVolume
 
+LAUNCH = ("volume_size", "security_group_ids", "key_name", "instance_profile", "spot")
+"""What a launch takes as it was given."""
+
 
 @dataclass(frozen=True)
 class Wishes:
@@ -40,10 +43,15 @@ class Wishes:
             sizes={key: given[key] for key in ("students_per_host", "notebook_memory", "notebook_cpus")},
             images=given["images"],
             subnets=given["subnets"],
-            launch={key: given[key] for key in ("volume_size", "security_group_ids", "key_name", "instance_profile")},
+            launch={key: given[key] for key in LAUNCH},
             timeout=given["timeout"],
             home_volume_size=str(given["home_volume_size"]),
         )
+
+    @property
+    def spot(self) -> bool:
+        """Whether new hosts are spot instances."""
+        return bool(self.launch.get("spot"))
 
     def includes(self, student: str) -> bool:
         """Answer whether this run is about a student."""
@@ -55,7 +63,8 @@ class Work:
     """What a run does: the seats of each host, the tags that it lacks, and whom it cannot serve.
 
     `attach` are volumes of hosts that are gone, by the host that gets them; `volumes` the sizes, before and after, of
-    those that grow; `tended` says whether any volume was changed.
+    those that grow; `tended` says whether any volume was changed; `ended` are hosts that AWS took back and that others
+    stand in for.
     """
 
     seats: dict[str, list[Seat]] = field(default_factory=dict)
@@ -66,6 +75,7 @@ class Work:
     volumes: dict[str, tuple[str, str]] = field(default_factory=dict)
     warnings: list[str] = field(default_factory=list)
     tended: bool = False
+    ended: list[str] = field(default_factory=list)
 
     def fail(self, students: Sequence[str], reason: Explanation) -> None:
         """Note why these students have no host."""

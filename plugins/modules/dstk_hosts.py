@@ -15,13 +15,13 @@ with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing l
 from ansible.module_utils.dstk_baked import choose_baked, find_baked
 from ansible.module_utils.dstk_class import Wishes, ensure_seats
 from ansible.module_utils.dstk_ec2 import ec2_client, tags_of
-from ansible.module_utils.dstk_elastic import end_addresses, ensure_given_back, ensure_kept
+from ansible.module_utils.dstk_elastic import ensure_given_back, ensure_kept
+from ansible.module_utils.dstk_ends import ensure_absent, ensure_released
 from ansible.module_utils.dstk_fleet import Fleet, LingerError
 from ansible.module_utils.dstk_launch import LIVE, state_of
 from ansible.module_utils.dstk_resize import WrongTypeError, choose, ensure_type
-from ansible.module_utils.dstk_seats import find_seats, seat_key
+from ansible.module_utils.dstk_seats import find_seats
 from ansible.module_utils.dstk_types import find_images
-from ansible.module_utils.dstk_volumes import DEVICE, Ended, end_volumes
 
 DOCUMENTATION = """
 module: dstk_hosts
@@ -142,6 +142,14 @@ options:
         IP is given back, and it gets another address.
     type: bool
     default: false
+  spot:
+    description:
+      - Whether a new instance is a spot instance, of a persistent request and stopped when AWS takes it back. What is
+        there stays as it is.
+      - One that AWS took back and that cannot be started is replaced, whatever it is to be now. It is ended when its
+        successor runs, and not where there is no capacity for one.
+    type: bool
+    default: false
   timeout:
     description: Seconds to wait until all instances are as they should be. They are asked for every second.
     type: int
@@ -206,6 +214,16 @@ image:
     - One of M(dstk_baked) has C(baked), when it was made, and C(notebook_image) as well.
   type: dict
   returned: when O(state=running)
+replaced:
+  description: The spot instances that AWS had taken back and that were ended, for others have their homes now.
+  type: list
+  elements: str
+  returned: when O(state=running)
+otherwise_paid:
+  description: The instances that were kept although O(spot) says otherwise.
+  type: list
+  elements: str
+  returned: when O(state=running)
 differing:
   description: The instances that were kept although they are of another type, or image, than a new one would be.
   type: list
@@ -228,24 +246,6 @@ kept_volumes:
   type: list
   returned: when O(state=absent)
 """
-
-
-def ensure_absent(module: Any, fleet: Fleet) -> dict[str, Any]:
-    """End every instance of the deployment, and delete the volumes that stayed behind, but for those with homes."""
-    if module.check_mode:
-        ending, ended = [item["InstanceId"] for item in fleet.find(LIVE)], Ended([])
-    else:
-        ending = fleet.end(timeout=module.params["timeout"])
-        ended = end_volumes(fleet, delete_data=module.params["delete_data"], final_backup=module.params["final_backup"])
-    addresses = [] if module.check_mode else end_addresses(fleet)
-    diff = {"before": {"instances": ending, "volumes": ended.deleted}, "after": {"instances": [], "volumes": []}}
-    told = {
-        "instance_ids": ending,
-        "volume_ids": ended.deleted,
-        "kept_volumes": ended.kept,
-        "snapshots": ended.snapshots,
-    }
-    return {"changed": bool(ending or ended.deleted or addresses), **told, "diff": diff}
 
 
 def ensure_stopped(module: Any, fleet: Fleet) -> dict[str, Any]:
@@ -277,31 +277,6 @@ def ensure_resized(module: Any, fleet: Fleet) -> dict[str, Any]:
         "after": dict.fromkeys(changed, given["instance_type"]),
     }
     return {"changed": bool(changed), "instance_ids": changed, "failures": failures, "diff": diff}
-
-
-def ensure_released(module: Any, fleet: Fleet) -> dict[str, Any]:
-    """Take the seats of students, and end the instances on which nobody sits then."""
-    leaving = set(module.params["students"])
-    empty, vacated, volumes = [], {}, []
-    for instance in fleet.find(LIVE):
-        seats = find_seats(tags_of(instance))
-        going = [seat for seat in seats if seat.student in leaving]
-        if len(going) == len(seats):
-            empty.append(instance["InstanceId"])
-            volumes += [mapping["Ebs"]["VolumeId"] for mapping in instance.get("BlockDeviceMappings", [])]
-        elif going:
-            disks = instance.get("BlockDeviceMappings", [])
-            for key in (instance["InstanceId"], *(d["Ebs"]["VolumeId"] for d in disks if d["DeviceName"] == DEVICE)):
-                vacated[key] = [seat_key(seat.seat) for seat in going]
-    if not module.check_mode:
-        for instance_id, keys in vacated.items():
-            fleet.untag(instance_id, keys)
-        if empty:
-            fleet.end(empty, timeout=module.params["timeout"])
-            volumes = fleet.end_volumes(volumes)
-            end_addresses(fleet, empty)
-    diff = {"before": {"instances": empty, "seats": vacated}, "after": {"instances": [], "seats": {}}}
-    return {"changed": bool(empty or vacated), "instance_ids": empty, "volume_ids": volumes, "diff": diff}
 
 
 def ensure_running(module: Any, fleet: Fleet) -> dict[str, Any]:
@@ -377,6 +352,7 @@ def main() -> None:
             "key_name": {"type": "str", "no_log": False},
             "instance_profile": {"type": "str", "default": ""},
             "elastic_ip": {"type": "bool", "default": False},
+            "spot": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 300},
         },
         required_if=[

@@ -8,6 +8,7 @@ from functools import partial
 from dstk_runner import checks_aws, checks_local, checks_network
 from dstk_runner.aws import ask_all
 from dstk_runner.checks_cost import check_cost
+from dstk_runner.checks_spot import check_spot
 from dstk_runner.checks_wall import check_wall
 from dstk_runner.config import Config
 from dstk_runner.errors import ConfigError, Mistake
@@ -39,6 +40,7 @@ def run_checks(config: Config, *, everything: bool = False) -> tuple[Check, ...]
         partial(checks_aws.check_account, config),
         partial(_check_request, config),
         partial(check_cost, config),
+        partial(check_spot, config),
         partial(check_wall, config),
     ]
     if everything:

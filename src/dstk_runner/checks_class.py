@@ -8,6 +8,7 @@ from typing import Any
 
 from dstk_runner.checks_quotas import find_vcpu_quota, judge_addresses, judge_vcpus
 from dstk_runner.checks_sizes import check_credits, check_memory
+from dstk_runner.checks_spot import describe_spot_hosts
 from dstk_runner.config import Config
 from dstk_runner.needs import AWAKE, Kind, Need, find_need
 from dstk_runner.resources import TAG
@@ -41,6 +42,7 @@ def check_class(client: Any, quotas: Any, config: Config) -> list[Check]:
     checks += check_credits(config, used, need)
     checks += _describe_class(config, need)
     checks += _describe_types(config, wanted, mine)
+    checks += describe_spot_hosts(config, mine)
     checks += _check_network(config, kinds, need)
     checks.append(_check_addresses(client, quotas, config, need, mine))
     return [*checks, *_check_vcpus(quotas, config, kinds, instances, need)]
@@ -151,12 +153,12 @@ def _check_vcpus(
 ) -> list[Check]:
     """Compare the vCPUs of the whole class with each quota that it touches, before the first launch."""
     asked: dict[str | None, int] = {}
-    for counts in (need.hosts, need.started):
+    for counts, spot in ((need.hosts, config.spot), (need.started, False), (need.started_spot, True)):
         for name, count in counts.items():
-            code = find_vcpu_quota(name)
+            code = find_vcpu_quota(name, spot=spot)
             asked[code] = asked.get(code, 0) + count * kinds[name].vcpus
     if not asked:
-        asked = {find_vcpu_quota(config.instance_type): 0}
+        asked = {find_vcpu_quota(config.instance_type, spot=config.spot): 0}
     running = [item for item in instances if item["State"]["Name"] in AWAKE]
     vcpus = {name: kind.vcpus for name, kind in kinds.items()}
     return [judge_vcpus(quotas, code, more, running, vcpus, config.instance_type) for code, more in asked.items()]

@@ -9,17 +9,25 @@ from dstk_runner.results import Check
 
 __all__ = ["find_quota", "find_vcpu_quota", "judge_addresses", "judge_vcpus", "unknown_quota"]
 
-# Running On-Demand instances are counted in vCPUs, a quota a family:
+# Running instances are counted in vCPUs, a quota a family, and spot instances by themselves:
 # https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html
 _STANDARD = "L-1216C47A"
 _FAMILIES = {**dict.fromkeys("acdhimrtz", _STANDARD), "g": "L-DB2E81BA", "p": "L-417A185B", "x": "L-7295265B"}
+_SPOT_STANDARD = "L-34B43A08"
+_SPOT_FAMILIES = {
+    **dict.fromkeys("acdhimrtz", _SPOT_STANDARD),
+    "g": "L-3819A6DF",
+    "p": "L-7212CCBC",
+    "x": "L-E3A00192",
+}
 _ADDRESSES = "L-0263D0A3"
 _OTHERS = ("inf", "trn", "dl", "hpc", "mac")
 
 
-def find_vcpu_quota(instance_type: str) -> str | None:
+def find_vcpu_quota(instance_type: str, *, spot: bool = False) -> str | None:
     """Return the code of the quota that a type counts against; None where dstk does not know it."""
-    return None if instance_type.startswith(_OTHERS) else _FAMILIES.get(instance_type[0])
+    families = _SPOT_FAMILIES if spot else _FAMILIES
+    return None if instance_type.startswith(_OTHERS) else families.get(instance_type[0])
 
 
 def judge_vcpus(
@@ -46,7 +54,7 @@ def judge_vcpus(
     limit = find_quota(quotas, "ec2", code)
     if limit is None:
         return unknown_quota("vcpu quota", "ec2", code)
-    used = sum(_count(item, vcpus) for item in running if find_vcpu_quota(item["InstanceType"]) == code)
+    used = sum(_count(item, vcpus) for item in running if _find_own_quota(item) == code)
     message = f"{used} of {limit} vCPUs are in use, {more} more are asked for"
     if not more or used + more <= limit:
         return Check(name="vcpu quota", status="ok", message=message)
@@ -54,9 +62,11 @@ def judge_vcpus(
     return Check(name="vcpu quota", status="fail", message=message, fix=fix)
 
 
+def _find_own_quota(item: Mapping[str, Any]) -> str | None:
+    return find_vcpu_quota(item["InstanceType"], spot=item.get("InstanceLifecycle") == "spot")
+
+
 def _count(item: Mapping[str, Any], vcpus: Mapping[str, int]) -> int:
-    if item.get("InstanceLifecycle") == "spot":
-        return 0
     cpu = item.get("CpuOptions") or {}
     counted = int(cpu.get("CoreCount", 0)) * int(cpu.get("ThreadsPerCore", 0))
     return counted or vcpus.get(item["InstanceType"], max(vcpus.values(), default=0))

@@ -31,7 +31,9 @@ def check_resize(config: Config, name: str) -> list[Check]:
             message = f"{config.region} offers no {name}"
             return [Check(name="type", status="fail", message=message, fix="such as t3.large", request=True)]
         instances = find_instances(client)
-        chosen = [item for item in instances if _is_meant(config, item) and item["InstanceType"] != name]
+        # of a spot instance the type stays; the run says so of each
+        meant = [item for item in instances if _is_meant(config, item) and item.get("InstanceLifecycle") != "spot"]
+        chosen = [item for item in meant if item["InstanceType"] != name]
         if trouble := _find_misfit(client, name, zones[name], chosen):
             return [trouble]
         kinds = find_kinds(client, [name, *(item["InstanceType"] for item in chosen)], zones)

@@ -71,6 +71,7 @@ class Config:
     lease: str | int
     idle_timeout: int
     elastic_ip: bool
+    spot: bool
     home_volume_size: str | int
     schedule_backup: Mapping[str, Any]
     baked: str

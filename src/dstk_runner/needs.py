@@ -34,12 +34,16 @@ class Kind:
 
 @dataclass(frozen=True)
 class Need:
-    """Who of the class has a seat or is gone, which hosts are to be made or started, and the seats of each type."""
+    """Who of the class has a seat or is gone, which hosts are to be made or started, and the seats of each type.
+
+    `started` and `started_spot` count against different quotas.
+    """
 
     seated: int
     gone: tuple[str, ...]
     hosts: Mapping[str, int]
     started: Mapping[str, int]
+    started_spot: Mapping[str, int]
     seats: Mapping[str, int]
 
 
@@ -77,6 +81,7 @@ def find_need(config: Config, kinds: Mapping[str, Kind], instances: Sequence[Map
         seated=sum(map(len, found.kept.values())),
         gone=tuple(seat.student for _, seat in found.gone),
         hosts={name: math.ceil(count / capacities[name]) for name, count in waiting.items()},
-        started=Counter(item["InstanceType"] for item in asleep),
+        started=Counter(item["InstanceType"] for item in asleep if item.get("InstanceLifecycle") != "spot"),
+        started_spot=Counter(item["InstanceType"] for item in asleep if item.get("InstanceLifecycle") == "spot"),
         seats=capacities,
     )

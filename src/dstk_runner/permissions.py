@@ -59,6 +59,7 @@ def find_permissions(config: Config, *, bake: bool = False) -> list[Permission]:
     """Return what a deployment of this configuration calls, and what `dstk bake` does beside that."""
     parts = {"", *(["domain"] if config.domain else []), *(["ssm"] if config.access == "ssm" else [])}
     parts |= {"elastic_ip"} if config.elastic_ip else set()
+    parts |= {"spot"} if config.spot else set()
     parts |= {"budget"} if config.budget and config.budget_email else set()
     parts |= {"backup"} if config.schedule_backup else set()
     parts |= {"bake"} if bake else set()
@@ -95,6 +96,7 @@ def _make_statements(config: Config, *, bake: bool) -> Iterator[dict[str, Any]]:
     reads = (action for action in _select(permissions, "read") if not action.startswith("ec2:Describe"))
     yield _allow("Read", ["ec2:Describe*", *reads], ["*"])
     made = (*_MADE, "snapshot", "volume", "vpc", *(["elastic-ip"] if config.elastic_ip else []))
+    made += ("spot-instances-request",) if config.spot else ()
     yield _allow("Make", making, [f"{here}:*:{kind}/*" for kind in made], requested)
     within = [action for action in making if action in _WITHIN_A_VPC]
     yield _allow("MakeInVpc", within, [f"{here}:*:vpc/*"])

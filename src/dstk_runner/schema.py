@@ -247,6 +247,7 @@ class _Request(BaseModel):
     lease: Lease = "auto"
     idle_timeout: Idle = 120
     elastic_ip: bool = False
+    spot: bool = False
     home_volume_size: Annotated[object, _check_number(least=1, most=16384, whole=True, unit=" GB", such="100")] = "auto"
     schedule_backup: Backups = {}
     baked: Literal["auto", "never"] = "auto"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
@@ -23,3 +24,12 @@ def load_plugin(name: str) -> ModuleType:
     sys.modules[spec.name] = module
     spec.loader.exec_module(module)
     return module
+
+
+def load_packed(name: str) -> ModuleType:
+    """A plugin that uses others, which are where Ansible puts them when it packs a module."""
+    folder = str(PLUGINS / "module_utils")
+    packed = importlib.import_module("ansible.module_utils").__path__
+    if folder not in packed:
+        packed.append(folder)
+    return load_plugin(name)

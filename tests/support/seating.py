@@ -33,6 +33,7 @@ class Place:
             "security_group_ids": [group],
             "key_name": "csx450",
             "instance_profile": "",
+            "spot": False,
             "timeout": 20,
         }
 

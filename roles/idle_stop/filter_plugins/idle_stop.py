@@ -7,6 +7,10 @@ from collections.abc import Callable
 from typing import Any
 
 _REASONS = {
+    "Server.SpotInstanceShutdown": (
+        "AWS took this spot instance back, and starts it again when it has room; the homes are safe, and `dstk up` puts "
+        "a new host in its place before that"
+    ),
     "Client.UserInitiatedShutdown": "AWS was asked to stop it: by `dstk stop`, its schedule, its end or somebody else",
     "Client.InstanceInitiatedShutdown": (
         "it shut itself down, as it does when nobody works on it; `/var/log/dstk/idle.log` on it tells more"

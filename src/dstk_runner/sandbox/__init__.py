@@ -11,6 +11,8 @@ from dstk_runner.sandbox.rehearsal import (
     find_notifications,
     find_permissions,
     inject,
+    interrupt_spot,
+    return_capacity,
     spend,
     turn_clock,
 )
@@ -30,6 +32,8 @@ __all__ = [
     "find_notifications",
     "find_permissions",
     "inject",
+    "interrupt_spot",
+    "return_capacity",
     "spend",
     "status",
     "turn_clock",

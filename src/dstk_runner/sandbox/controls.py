@@ -1,4 +1,4 @@
-"""The sandbox's own addresses beside AWS's: /_dstk/status, faults, delay, clock, calls and others."""
+"""The sandbox's own addresses beside AWS's: /_dstk/status, faults, delay, clock, interrupt and others."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dstk_runner.sandbox.clockwork import Clockwork
 from dstk_runner.sandbox.ec2 import find_instances
 from dstk_runner.sandbox.faults import parse_fault
 from dstk_runner.sandbox.front import Front
+from dstk_runner.sandbox.market import NOTICE_SECONDS, Market
 from dstk_runner.sandbox.state import SandboxState
 from dstk_runner.sandbox.wire import Refusal
 
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
 PREFIX = "/_dstk/"
 
 
-def control(front: Front, state: SandboxState, clockwork: Clockwork) -> WSGIApplication:
+def control(front: Front, state: SandboxState, clockwork: Clockwork, market: Market) -> WSGIApplication:
     """Return the application that answers the sandbox's own addresses itself and leaves the others to the front."""
     bill = Bill(front.lock, state)
     handlers: dict[tuple[str, str], Callable[[Request], Response]] = {
@@ -43,6 +44,8 @@ def control(front: Front, state: SandboxState, clockwork: Clockwork) -> WSGIAppl
         ("GET", "notifications"): lambda _: _as_json(bill.find_notices()),
         ("GET", "quotas"): lambda _: _as_json({quota.code: quotas.find_quota(quota.code) for quota in quotas.QUOTAS}),
         ("POST", "quotas"): _ensure_quotas,
+        ("POST", "interrupt"): lambda request: _interrupt(market, request),
+        ("POST", "capacity"): lambda _: _as_json(market.return_capacity()),
     }
 
     def application(environ: WSGIEnvironment, start_response: StartResponse) -> Iterable[bytes]:
@@ -95,6 +98,11 @@ def _ensure_quotas(request: Request) -> Response:
     for code, value in json.loads(request.get_data()).items():
         quotas.ensure_quota(code, float(value))
     return _as_json({})
+
+
+def _interrupt(market: Market, request: Request) -> Response:
+    asked = json.loads(request.get_data())
+    return _as_json(market.interrupt(asked["instance_id"], float(asked.get("seconds", NOTICE_SECONDS))))
 
 
 def _done(act: Callable[[], None]) -> Response:

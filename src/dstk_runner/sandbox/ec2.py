@@ -17,10 +17,10 @@ from dstk_runner.sandbox.block_storage import BlockStorage
 from dstk_runner.sandbox.consoles import get_console_output
 from dstk_runner.sandbox.dependencies import Dependencies
 from dstk_runner.sandbox.disks import Disks
-from dstk_runner.sandbox.launches import Launches
 from dstk_runner.sandbox.lifecycle import SandboxInstance
 from dstk_runner.sandbox.machine_images import MachineImage
 from dstk_runner.sandbox.own_images import OwnImages
+from dstk_runner.sandbox.spot import SpotMarket
 from dstk_runner.sandbox.wire import Call, current_call
 
 #: Regions that every account may use; the others it must opt into, and the sandbox's account has not,
@@ -41,7 +41,7 @@ REGIONS = {
 }
 
 
-class SandboxEC2(Dependencies, OwnImages, Launches, BlockStorage):
+class SandboxEC2(Dependencies, OwnImages, SpotMarket, BlockStorage):
     """EC2 in one region of the sandbox."""
 
     @property

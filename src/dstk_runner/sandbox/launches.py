@@ -174,13 +174,18 @@ class Launches(MachineImages):
         """Return how many of `least` to `most` instances the vCPU quota has room for, or refuse."""
         if not is_standard(instance_type):
             return most
-        limit = quotas.find_quota(quotas.VCPUS)
+        spot = current_call.get().params.get("InstanceMarketOptions.MarketType") == "spot"
+        limit = quotas.find_quota(quotas.SPOT_VCPUS if spot else quotas.VCPUS)
         used = sum(
             find_vcpus(instance.instance_type)
             for instance in self.all_instances()
-            if instance.state in COUNTED and is_standard(instance.instance_type)
+            if instance.state in COUNTED
+            and is_standard(instance.instance_type)
+            and (instance.lifecycle == "spot") == spot
         )
         granted = min(most, int((limit - used) // find_vcpus(instance_type)))
+        if granted < least and spot:
+            raise EC2ClientError("MaxSpotInstanceCountExceeded", "Max spot instance count exceeded")
         if granted < least:
             message = (
                 f"You have requested more vCPU capacity than your current vCPU limit of {limit:.0f} allows for the "

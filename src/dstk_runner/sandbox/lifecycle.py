@@ -22,6 +22,9 @@ USER_SHUTDOWN = StateReason("Client.UserInitiatedShutdown: User initiated shutdo
 GUEST_SHUTDOWN = StateReason(
     "Client.InstanceInitiatedShutdown: Instance initiated shutdown", "Client.InstanceInitiatedShutdown"
 )
+SPOT_SHUTDOWN = StateReason(
+    "Server.SpotInstanceShutdown: Instance shutdown by Spot service", "Server.SpotInstanceShutdown"
+)
 
 
 class SandboxInstance(Instance):
@@ -38,6 +41,8 @@ class SandboxInstance(Instance):
         """Launch it: pending, with its addresses, its groups and the public key it will admit."""
         super().__init__(ec2_backend, image_id, user_data, security_groups, **kwargs)
         self._enter("pending")
+        #: Of a spot instance.
+        self.spot_instance_request_id: str | None = None
         self.disable_api_termination = current_call.get().is_true("DisableApiTermination")
         self.reboot_wanted = False
         #: What the machine wrote to its console, as far as anybody reads it there.
@@ -121,6 +126,12 @@ class SandboxInstance(Instance):
             self._release_addresses()
             ends = self.instance_initiated_shutdown_behavior == "terminate"
             self._enter("shutting-down" if ends else "stopping", GUEST_SHUTDOWN)
+
+    def interrupt(self) -> None:
+        """Follow EC2, which takes a spot instance back: stop."""
+        if self.state == "running":
+            self._release_addresses()
+            self._enter("stopping", SPOT_SHUTDOWN)
 
     def fail(self, message: str) -> None:
         """Begin to end because the machine beneath could not be made or was lost."""

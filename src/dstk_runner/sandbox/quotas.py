@@ -20,10 +20,11 @@ class Quota:
     adjustable: bool = True
 
 
-VCPUS, ADDRESSES, VPCS = "L-1216C47A", "L-0263D0A3", "L-F678F1CE"
+VCPUS, SPOT_VCPUS, ADDRESSES, VPCS = "L-1216C47A", "L-34B43A08", "L-0263D0A3", "L-F678F1CE"
 
 QUOTAS = (
     Quota("ec2", VCPUS, "Running On-Demand Standard (A, C, D, H, I, M, R, T, Z) instances", 32.0),
+    Quota("ec2", SPOT_VCPUS, "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests", 32.0),
     Quota("ec2", ADDRESSES, "EC2-VPC Elastic IPs", 5.0),
     Quota("vpc", VPCS, "VPCs per Region", 5.0),
     Quota("vpc", "L-407747CB", "Subnets per VPC", 200.0),

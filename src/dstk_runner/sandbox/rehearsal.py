@@ -74,6 +74,23 @@ def find_notifications(*, directory: str | os.PathLike[str] | None = None) -> li
     return list(ask("GET", "notifications", directory=directory))
 
 
+def interrupt_spot(
+    instance_id: str, *, seconds: float = 120, directory: str | os.PathLike[str] | None = None
+) -> dict[str, str]:
+    """Let EC2 take a spot instance back: the notice comes at once, and the stop after so many seconds.
+
+    Returns:
+        The notice as the instance is told of it: `action`, and `time` in ISO 8601, UTC.
+    """
+    asked = {"instance_id": instance_id, "seconds": seconds}
+    return {str(key): str(value) for key, value in ask("POST", "interrupt", asked, directory=directory).items()}
+
+
+def return_capacity(*, directory: str | os.PathLike[str] | None = None) -> list[str]:
+    """Let EC2 have room again: it starts the spot instances that it took back, and they are returned."""
+    return [str(instance_id) for instance_id in ask("POST", "capacity", directory=directory)]
+
+
 def find_calls(*, directory: str | os.PathLike[str] | None = None) -> dict[str, int]:
     """Return how often each action was called since the sandbox was started."""
     calls = ask("GET", "calls", directory=directory)

@@ -25,6 +25,7 @@ from dstk_runner.sandbox.disks import Disks, LoopDisks
 from dstk_runner.sandbox.ec2 import install
 from dstk_runner.sandbox.folder import ensure_folder
 from dstk_runner.sandbox.front import Front
+from dstk_runner.sandbox.market import Market
 from dstk_runner.sandbox.reconcile import Reconciler, TimedHosts
 from dstk_runner.sandbox.state import LOG_FILE, SERVER_LOCK, STATE_FILE, Mode, SandboxState, parse_mode, write_state
 
@@ -107,9 +108,9 @@ def _serve(folder: Path, mode: Mode, server: BaseWSGIServer) -> None:
     install(address_block=server.port - PREFERRED_PORT, disks=disks)
     front = Front({state.access_key_id: state.secret_access_key})
     clockwork = Clockwork(front.lock, state)
-    server.app = control(front, state, clockwork)
     resources = ExitStack()
-    reconciler = _make_reconciler(mode, folder, front, resources)
+    reconciler, market = _make_reconciler(mode, folder, front, resources)
+    server.app = control(front, state, clockwork, market)
 
     def end(signum: int, frame: FrameType | None) -> None:
         # shutdown waits for the loop it ends, so another thread must call it
@@ -131,10 +132,11 @@ def _serve(folder: Path, mode: Mode, server: BaseWSGIServer) -> None:
         log.info("the sandbox has ended")
 
 
-def _make_reconciler(mode: Mode, folder: Path, front: Front, resources: ExitStack) -> Reconciler:
-    """Return the loop for this mode; what must be closed after it goes into `resources`."""
+def _make_reconciler(mode: Mode, folder: Path, front: Front, resources: ExitStack) -> tuple[Reconciler, Market]:
+    """Return the loop for this mode, and the spot market; what must be closed after it goes into `resources`."""
     if mode == "api":
-        return Reconciler(front.lock, TimedHosts())
+        market = Market(front.lock)
+        return Reconciler(front.lock, TimedHosts(), after=market.tick), market
     # only mode hosts needs Docker and what speaks to it
     from dstk_runner.sandbox.exposures import follow_groups
     from dstk_runner.sandbox.forward import Forwarder
@@ -142,7 +144,14 @@ def _make_reconciler(mode: Mode, folder: Path, front: Front, resources: ExitStac
 
     driver = resources.enter_context(closing(HostDriver(folder)))
     forwarder = resources.enter_context(closing(Forwarder()))
-    return Reconciler(front.lock, driver, after=follow_groups(front.lock, driver.address, forwarder))
+    follow = follow_groups(front.lock, driver.address, forwarder)
+    market = Market(front.lock)
+
+    def after() -> None:
+        follow()
+        market.tick()
+
+    return Reconciler(front.lock, driver, after=after), market
 
 
 if __name__ == "__main__":

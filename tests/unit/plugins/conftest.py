@@ -1,23 +1,17 @@
 from __future__ import annotations
 
-import importlib
 from collections.abc import Iterator
 
 import boto3
 import pytest
 from moto import mock_aws
 
-from support.plugins import PLUGINS, Load, load_plugin
+from support.plugins import Load, load_packed
 
 
 @pytest.fixture(scope="session")
 def load() -> Load:
-    folder = str(PLUGINS / "module_utils")
-    # what Ansible does when it packs a module
-    packed = importlib.import_module("ansible.module_utils").__path__
-    if folder not in packed:
-        packed.append(folder)
-    return load_plugin
+    return load_packed
 
 
 @pytest.fixture

@@ -335,7 +335,7 @@ def test_a_docker_that_does_not_answer_holds_the_host(
     [
         ("Client.InstanceInitiatedShutdown", "", "", "shut itself down"),
         ("Client.UserInitiatedShutdown", "User initiated (2026-11-25 22:10:11 GMT)", "2026-11-25T22:10:11Z", "asked"),
-        ("Server.SpotInstanceShutdown", "", "", "AWS says Server.SpotInstanceShutdown"),
+        ("Server.SpotInstanceShutdown", "", "", "AWS took this spot instance back"),
     ],
 )
 def test_of_a_stopped_host_is_said_what_ec2_knows(code: str, transition: str, since: str, word: str) -> None:

@@ -10,6 +10,7 @@ from dstk_runner.sandbox.clockwork import Clockwork
 from dstk_runner.sandbox.controls import control
 from dstk_runner.sandbox.ec2 import SandboxEC2
 from dstk_runner.sandbox.front import Front
+from dstk_runner.sandbox.market import Market
 from dstk_runner.sandbox.state import SandboxState
 
 STATE = SandboxState(1, 7700, "api", "2026-11-01T00:00:00+00:00", "AKIA", "secret")
@@ -19,7 +20,7 @@ HERE = {"REMOTE_ADDR": "127.0.0.1"}
 @pytest.fixture
 def client(backend: SandboxEC2) -> Iterator[Client]:
     front = Front({})
-    yield Client(control(front, STATE, Clockwork(front.lock, STATE)))
+    yield Client(control(front, STATE, Clockwork(front.lock, STATE), Market(front.lock)))
     quotas.granted.clear()
 
 
