@@ -196,11 +196,14 @@ def _make_names(domain: str) -> dict[str, Any]:
 def _shorten(statement: Mapping[str, Any], deployment: str) -> dict[str, Any]:
     """Return a statement with `ec2:Describe*` in the place of three and more actions that begin so.
 
-    Of roles, one name with a star stands for all that begin with the deployment's.
+    Of roles, one name with a star stands for all that begin with the deployment's, and of what is made, one letter for
+    all kinds that begin with it.
     """
     if statement["Sid"] in ("PassRole", "Scheduler"):
         beginnings = (name.partition(f"/{deployment}")[0] for name in statement["Resource"])
         statement = {**statement, "Resource": [f"{name}/{deployment}*" for name in dict.fromkeys(beginnings)]}
+    if statement["Sid"] == "Make":
+        return {**statement, "Resource": list(dict.fromkeys(map(_shorten_kind, statement["Resource"])))}
     if statement["Sid"] not in _SHORTENED:
         return dict(statement)
     verbs: dict[str, list[str]] = {}
@@ -208,6 +211,12 @@ def _shorten(statement: Mapping[str, Any], deployment: str) -> dict[str, Any]:
         verbs.setdefault(_VERB.findall(action)[0], []).append(action)
     parts = ([f"{verb}*"] if len(actions) > 2 else actions for verb, actions in verbs.items())
     return {**statement, "Action": [action for part in parts for action in part]}
+
+
+def _shorten_kind(name: str) -> str:
+    """Return a name with `s*/*` and `v*/*` for kinds that begin so: those that can be made are all allowed already."""
+    place, _, kind = name.rpartition(":")
+    return f"{place}:{kind[0]}*/*" if kind[0] in "sv" else name
 
 
 def _select(permissions: Iterable[Permission], does: str, service: str = "") -> list[str]:

@@ -87,7 +87,7 @@ def test_with_ssm_all_that_is_allowed_is_asked_for(session_life: tuple[Path, dic
 
 def test_the_longest_policy_is_one_that_iam_takes() -> None:
     everything = {"access": "ssm", "domain": "notebooks.department.example.org", "budget": 200, "elastic_ip": True}
-    more = {"budget_email": "ada@example.org", "schedule_backup": {"at": "03:00"}}
+    more = {"budget_email": "ada@example.org", "schedule_backup": {"at": "03:00"}, "spot": True}
     config = load_config({"deployment": "d" * 40, **everything, **more})
     assert len(json.dumps(make_policy(config), separators=(",", ":"))) <= 6144
     assert len(json.dumps(make_policy(config, bake=True), separators=(",", ":"))) <= 6144

@@ -33,7 +33,7 @@ class Notice:
         return {"action": "stop", "time": f"{self.at:%Y-%m-%dT%H:%M:%SZ}"}
 
 
-def _tell_nobody(instance_id: str, notice: Mapping[str, str] | None) -> None:
+def _tell_nobody(instance_id: str, notice: Mapping[str, str]) -> None:
     """Where no machine is behind an instance, nothing can read a notice."""
 
 
@@ -43,9 +43,9 @@ class Market:
     def __init__(
         self,
         lock: AbstractContextManager[object],
-        announce: Callable[[str, Mapping[str, str] | None], None] = _tell_nobody,
+        announce: Callable[[str, Mapping[str, str]], None] = _tell_nobody,
     ) -> None:
-        """Take the lock under which the API changes, and what puts a notice at an instance, or takes it away."""
+        """Take the lock under which the API changes, and what tells an instance of its notice until its next start."""
         self._lock = lock
         self._announce = announce
         self._notices: list[Notice] = []
@@ -65,11 +65,8 @@ class Market:
         """Start what was taken back, as EC2 does when it can."""
         with self._lock:
             waiting = [instance for _, instance in find_instances() if _is_taken_back(instance)]
-        for instance in waiting:
-            self._announce(instance.id, None)
-            with self._lock:
-                if _is_taken_back(instance):
-                    instance.start()
+            for instance in waiting:
+                instance.start()
         return [instance.id for instance in waiting]
 
     def tick(self) -> None:

@@ -145,7 +145,7 @@ def _make_reconciler(mode: Mode, folder: Path, front: Front, resources: ExitStac
     driver = resources.enter_context(closing(HostDriver(folder)))
     forwarder = resources.enter_context(closing(Forwarder()))
     follow = follow_groups(front.lock, driver.address, forwarder)
-    market = Market(front.lock)
+    market = Market(front.lock, driver.ensure_notice)
 
     def after() -> None:
         follow()

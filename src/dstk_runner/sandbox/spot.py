@@ -1,4 +1,4 @@
-"""Spot instances: requests that outlive their instances, and a market that takes instances back and gives them again."""
+"""Spot instances, and the requests that outlive them, decide who may start them, and launch others."""
 
 from __future__ import annotations
 
@@ -126,6 +126,7 @@ class SpotMarket(Launches):
         if launch is None:
             return reservation
         for instance in reservation.instances:
+            assert isinstance(instance, SandboxInstance)  # noqa: S101 - install() saw to it
             if not instance.spot_instance_request_id:
                 request = SpotRequest(self, instance, call, launch)
                 self.spot_requests[request.id] = request
@@ -153,7 +154,8 @@ class SpotMarket(Launches):
             if request is not None and request.type != "persistent":
                 message = (
                     f"You can't stop the Spot Instance '{instance.id}' because it is associated with a one-time Spot "
-                    "Instance request. You can only stop Spot Instances associated with persistent Spot Instance requests."
+                    "Instance request. You can only stop Spot Instances associated with persistent Spot Instance "
+                    "requests."
                 )
                 raise EC2ClientError("UnsupportedOperation", message)
         return super().stop_instances(instance_ids)
@@ -186,7 +188,7 @@ class SpotMarket(Launches):
 
     def find_request(self, instance: Instance) -> SpotRequest | None:
         """Return the request of an instance; None of one that is no spot instance."""
-        return self.spot_requests.get(str(instance.spot_instance_request_id))
+        return self.spot_requests.get(str(getattr(instance, "spot_instance_request_id", None)))
 
     def find_open_requests(self) -> Iterator[SpotRequest]:
         """Yield the requests that wait for an instance."""
@@ -202,7 +204,9 @@ class SpotMarket(Launches):
             reservation = super().run_instances(*args, **{**launch["kwargs"], "tags": {}})
         finally:
             current_call.reset(token)
-        request.give(reservation.instances[0])
+        [instance] = reservation.instances
+        assert isinstance(instance, SandboxInstance)  # noqa: S101 - install() saw to it
+        request.give(instance)
 
     def _get_request(self, request_id: str) -> SpotRequest:
         if request_id not in self.spot_requests:

@@ -1,4 +1,4 @@
-"""Spot instances have requests, which decide who may start them, and which launch others where nobody cancelled them."""
+"""Spot instances have requests, which decide who may start them, and launch others where nobody cancelled them."""
 
 from __future__ import annotations
 
