@@ -21,6 +21,7 @@ SANDBOXES = {
         "tests/e2e/test_homes.py",
         "tests/e2e/test_interrupted.py",
         "tests/e2e/test_plain.py",
+        "tests/e2e/test_spot.py",
         "tests/e2e/test_tls.py",
         "tests/sandbox/hosts",
         "tests/sandbox/machines",

@@ -8,8 +8,8 @@ from typing import Any
 
 _REASONS = {
     "Server.SpotInstanceShutdown": (
-        "AWS took this spot instance back, and starts it again when it has room; the homes are safe, and `dstk up` puts "
-        "a new host in its place before that"
+        "AWS took this spot instance back, and starts it again when it has room; the homes are safe, and `dstk up` "
+        "puts a new host in its place before that"
     ),
     "Client.UserInitiatedShutdown": "AWS was asked to stop it: by `dstk stop`, its schedule, its end or somebody else",
     "Client.InstanceInitiatedShutdown": (
