@@ -27,7 +27,15 @@ from ansible.module_utils.dstk_seats import (
 )
 from ansible.module_utils.dstk_spot import explain_scarcity, is_spot
 from ansible.module_utils.dstk_types import find_types
-from ansible.module_utils.dstk_volumes import attach, data_mapping, find_host_name, find_kept, find_size, find_volumes
+from ansible.module_utils.dstk_volumes import (
+    attach,
+    data_mapping,
+    find_host_name,
+    find_kept,
+    find_size,
+    find_volumes,
+    name_homes,
+)
 from ansible.module_utils.dstk_wishes import Wishes, Work
 
 
@@ -37,6 +45,8 @@ def ensure_seats(fleet: Fleet, wishes: Wishes, *, check_mode: bool = False) -> d
     # what AWS took back is as good as gone: its volume is free as soon as another host is there for it
     lost = find_lost(fleet, found, wishes, check_mode=check_mode)
     live = {item["InstanceId"]: item for item in found if state_of(item) in LIVE and item["InstanceId"] not in lost}
+    if lost and not check_mode:
+        name_homes(fleet, lost.values())
     volumes = find_volumes(fleet.client, wishes.deployment)
     # a host that is gone lives on in its volume, and keeps its seats
     kept = {volume.id: volume for volume in find_kept(volumes, live)}

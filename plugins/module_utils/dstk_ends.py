@@ -10,17 +10,19 @@ from ansible.module_utils.dstk_fleet import Fleet
 from ansible.module_utils.dstk_interrupted import end_requests
 from ansible.module_utils.dstk_launch import LIVE
 from ansible.module_utils.dstk_seats import find_seats, seat_key
-from ansible.module_utils.dstk_volumes import DEVICE, Ended, end_volumes
+from ansible.module_utils.dstk_volumes import DEVICE, Ended, end_volumes, name_homes
 
 
 def ensure_absent(module: Any, fleet: Fleet) -> dict[str, Any]:
     """End every instance of the deployment, and delete the volumes that stayed behind, but for those with homes."""
+    live, wanted = fleet.find(LIVE), {key: module.params[key] for key in ("delete_data", "final_backup")}
     if module.check_mode:
-        ending, ended = [item["InstanceId"] for item in fleet.find(LIVE)], Ended([])
+        ending, ended = [item["InstanceId"] for item in live], Ended([])
     else:
+        noted = name_homes(fleet, live) if wanted["final_backup"] or not wanted["delete_data"] else []
         strays = end_requests(fleet, timeout=module.params["timeout"])
         ending = strays + fleet.end(timeout=module.params["timeout"])
-        ended = end_volumes(fleet, delete_data=module.params["delete_data"], final_backup=module.params["final_backup"])
+        ended = end_volumes(fleet, **wanted, noted=noted)
     addresses = [] if module.check_mode else end_addresses(fleet)
     diff = {"before": {"instances": ending, "volumes": ended.deleted}, "after": {"instances": [], "volumes": []}}
     told = {

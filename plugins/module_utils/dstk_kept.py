@@ -11,7 +11,15 @@ from ansible.module_utils.dstk_fleet import Fleet, explain_error
 from ansible.module_utils.dstk_launch import NO_CAPACITY, Launcher, run_parameters
 from ansible.module_utils.dstk_seats import DEDICATED, HOST_TAG, Host, Settlement, host_tags
 from ansible.module_utils.dstk_spot import explain_scarcity
-from ansible.module_utils.dstk_volumes import DEVICE, HomeVolume, find_host_name, find_size, grow, volume_tags
+from ansible.module_utils.dstk_volumes import (
+    DEVICE,
+    HOMES_TAG,
+    HomeVolume,
+    find_host_name,
+    find_size,
+    grow,
+    volume_tags,
+)
 from ansible.module_utils.dstk_wishes import Wishes, Work
 
 
@@ -89,15 +97,18 @@ def tend_volumes(
     capacities: Mapping[str, int],
     check_mode: bool,
 ) -> None:
-    """Tag the volumes of hosts as their hosts are, and let those grow that are smaller than wished for."""
-    lacking, growing = {}, {}
+    """Tag the volumes of hosts as their hosts are, and let those grow that are smaller than wished for.
+
+    Who sits on a host whose volume cannot be given its name counts as one who has no host.
+    """
+    lacking, growing, hosts = {}, {}, {}
     for volume in volumes:
         if volume.device != DEVICE or volume.instance_id not in work.seats:
             continue
         instance = seen[volume.instance_id]
         tags = volume_tags(wishes.deployment, {**tags_of(instance), **work.tags.get(volume.instance_id, {})})
         if missing := {key: value for key, value in tags.items() if volume.tags.get(key) != value}:
-            lacking[volume.id] = missing
+            lacking[volume.id], hosts[volume.id] = missing, volume.instance_id
         seats = max(len(work.seats[volume.instance_id]), capacities.get(instance["InstanceType"], 1))
         size = find_size(wishes.home_volume_size, seats if HOST_TAG in tags_of(instance) else 1)
         if size > volume.size:
@@ -107,7 +118,12 @@ def tend_volumes(
     if check_mode:
         return
     for volume_id, reason in fleet.tag_all(lacking).items():
-        work.warnings.append(f"{volume_id} could not be tagged: {reason.message}")
+        said = f"{volume_id} could not be tagged: {reason.message}"
+        if HOMES_TAG in lacking[volume_id]:
+            # once the host is gone, nothing would tell whose work it holds
+            work.fail([seat.student for seat in work.seats.pop(hosts[volume_id])], Explanation(said, reason.fix))
+        else:
+            work.warnings.append(said)
     work.warnings += grow(fleet, growing)
 
 

@@ -244,13 +244,39 @@ def await_released(fleet: Fleet, volumes: Sequence[HomeVolume], *, timeout: floa
         time.sleep(1)
 
 
-def end_volumes(fleet: Fleet, *, delete_data: bool, final_backup: bool) -> Ended:
+def name_homes(fleet: Fleet, instances: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Let the volumes of instances say whose homes they hold where they do not yet, and answer these volumes.
+
+    RunInstances cannot: its tags are those of all volumes of a launch, the root disks' too. An instance of which
+    nobody has a seat has never been used.
+
+    Raises:
+        LingerError: AWS refuses the tags, without which nothing would tell these volumes from leftovers.
+    """
+    having = {
+        mapping["Ebs"]["VolumeId"]: volume_tags(fleet.deployment, tags_of(instance))
+        for instance in instances
+        for mapping in instance.get("BlockDeviceMappings", [])
+        if mapping["DeviceName"] == DEVICE and find_host_name(tags_of(instance))
+    }
+    named = {volume.id for volume in find_volumes(fleet.client, fleet.deployment) if volume.homes}
+    lacking = {key: tags for key, tags in having.items() if key not in named}
+    for volume_id, reason in fleet.tag_all(lacking).items():
+        raise LingerError(
+            f"{volume_id} holds the homes of {lacking[volume_id][HOMES_TAG]} and cannot be tagged: {reason.message}; "
+            f"nothing was ended\nFix: {reason.fix}; `--delete-data --no-final-backup` gives all homes up"
+        )
+    return list(lacking)
+
+
+def end_volumes(fleet: Fleet, *, delete_data: bool, final_backup: bool, noted: Collection[str] = ()) -> Ended:
     """Delete the volumes that ended instances left behind; those with homes only where that is asked for.
 
     Args:
         fleet: whose deployment.
         delete_data: whether volumes with homes are deleted as well.
         final_backup: whether a snapshot of each is taken before.
+        noted: volumes with homes whose tags AWS may not show yet.
 
     Raises:
         LingerError: a volume is still in use, or its snapshot is not complete; it was not deleted.
@@ -266,6 +292,6 @@ def end_volumes(fleet: Fleet, *, delete_data: bool, final_backup: bool) -> Ended
             fleet, [volume for volume in deleting if volume.homes], expires=day.isoformat(), timeout=SNAPSHOT_SECONDS
         )
     kept = [volume for volume in homes if not delete_data]
-    deleted = fleet.end_volumes(kept={volume.id for volume in kept})
+    deleted = fleet.end_volumes(kept={volume.id for volume in kept} | ({*noted} if not delete_data else set()))
     rows = [{"id": item.id, "size": item.size, "homes": item.homes, "zone": item.zone} for item in kept]
     return Ended(deleted, rows, taken)

@@ -15,6 +15,7 @@ class Place:
         self.aws = aws
         self.classes: ModuleType = load("module_utils/dstk_class")
         self.fleets: ModuleType = load("module_utils/dstk_fleet")
+        self.ends: ModuleType = load("module_utils/dstk_ends")
         subnets = aws.describe_subnets()["Subnets"]
         image = aws.describe_images(Owners=["099720109477"])["Images"][0]
         group = aws.describe_security_groups(GroupNames=["default"])["SecurityGroups"][0]["GroupId"]

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
+import importlib
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from support.plugins import Load
 from support.seating import Place, seats
@@ -143,3 +146,76 @@ def test_check_mode_says_which_host_would_be_launched_again(place: Place) -> Non
     end(place)
     answer = place.ensure("ada", check_mode=True)
     assert (answer["launched"], answer["hosts"][0]["zone"]) == (["planned-01"], homes(place)[0]["zone"])
+
+
+def untagged(place: Place) -> str:
+    """The volume of ada's host as a run leaves it that was killed before it said whose homes it holds."""
+    place.ensure("ada")
+    [volume] = homes(place)
+    place.aws.delete_tags(Resources=[volume["id"]], Tags=[{"Key": "dstk:homes"}, {"Key": "dstk:seat:01"}])
+    assert homes(place) == []
+    return str(volume["id"])
+
+
+def destroy(place: Place, **wanted: bool) -> dict[str, Any]:
+    """What `dstk_hosts` does with `state: absent`."""
+    module = SimpleNamespace(
+        check_mode=False, params={"timeout": 20, "delete_data": False, "final_backup": True} | wanted
+    )
+    answer: dict[str, Any] = place.ends.ensure_absent(module, place.fleet)
+    return answer
+
+
+def refuse_tags(place: Place, monkeypatch: pytest.MonkeyPatch, *, of: str) -> None:
+    """Let AWS refuse to tag what has an id that begins so."""
+    create = place.aws.create_tags
+
+    def refuse(**request: Any) -> Any:
+        if request["Resources"][0].startswith(of):
+            raise ClientError({"Error": {"Code": "UnauthorizedOperation", "Message": "no"}}, "CreateTags")
+        return create(**request)
+
+    monkeypatch.setattr(place.aws, "create_tags", refuse)
+
+
+def test_destroy_keeps_the_homes_of_a_host_whose_volume_says_of_nobody_that_it_is_theirs(place: Place) -> None:
+    volume = untagged(place)
+    kept = destroy(place)["kept_volumes"]
+    assert [(row["id"], row["homes"]) for row in kept] == [(volume, "ada")]
+    assert [(row["id"], row["tags"]["dstk:seat:01"]) for row in homes(place)] == [(volume, "ada id-ada")]
+
+
+def test_such_homes_get_their_last_snapshot_too(place: Place) -> None:
+    volume = untagged(place)
+    answer = destroy(place, delete_data=True)
+    assert ([row["homes"] for row in answer["snapshots"]], answer["volume_ids"]) == (["ada"], [volume])
+
+
+def test_where_aws_refuses_the_tag_no_host_is_ended(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    volume = untagged(place)
+    refuse_tags(place, monkeypatch, of="vol-")
+    with pytest.raises(
+        importlib.import_module("ansible.module_utils.dstk_fleet").LingerError,
+        match=f"{volume} holds the homes of ada .*nothing was ended\nFix: ",
+    ):
+        destroy(place)
+    assert [item["State"]["Name"] for item in place.instances()] == ["running"]
+    assert destroy(place, delete_data=True, final_backup=False)["volume_ids"] == [volume]
+
+
+def test_what_a_launch_left_on_which_nobody_has_a_seat_is_deleted(place: Place) -> None:
+    volume = untagged(place)
+    [instance] = place.instances()
+    place.aws.delete_tags(Resources=[instance["InstanceId"]], Tags=[{"Key": "dstk:student"}, {"Key": "dstk:seat:01"}])
+    answer = destroy(place)
+    assert (answer["kept_volumes"], answer["volume_ids"]) == ([], [volume])
+
+
+def test_nobody_works_on_a_volume_that_cannot_say_whose_it_is(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    refuse_tags(place, monkeypatch, of="vol-")
+    answer = place.ensure("ada")
+    assert answer["hosts"] == []
+    assert "could not be tagged" in answer["failures"][0]["message"]
+    monkeypatch.undo()
+    assert seats(place.ensure("ada")) == [["ada"]]
+    assert homes(place)[0]["tags"]["dstk:homes"] == "ada"
