@@ -164,6 +164,24 @@ def test_it_says_what_a_smaller_type_and_sharing_would_save() -> None:
     assert choices["a larger type, t3.large"].saved["left on"] < 0
 
 
+def test_spot_is_the_price_where_it_is_asked_for_and_the_comparison_is_the_other_way_around() -> None:
+    usual, spot = estimates.estimate(PLAN, TABLE), estimates.estimate({**PLAN, "spot": True}, TABLE)
+    assert "t3.medium, spot" in [item.name for item in spot.bills["left on"].items]
+    saved = {choice.words: choice.saved["left on"] for choice in (*usual.choices, *spot.choices)}
+    assert saved[estimates.SPOT] == pytest.approx(-saved[estimates.ON_DEMAND])
+    assert (estimates.ON_DEMAND in {choice.words for choice in usual.choices}, saved[estimates.SPOT] > 0) == (
+        False,
+        True,
+    )
+    assert any("prices of spot change" in note for note in spot.notes)
+
+
+def test_a_budget_is_compared_with_the_price_of_spot() -> None:
+    plan = {**PLAN, "members": CLASS[:10], "lease": 30, "budget": 250}
+    assert estimates.judge_budget(plan, TABLE, NOW)[0] == "over"
+    assert estimates.judge_budget({**plan, "spot": True}, TABLE, NOW)[0] == "ok"
+
+
 def test_snapshots_of_every_day_are_counted() -> None:
     fleet, _ = estimates.find_fleet({**PLAN, "schedule_backup": {"at": "03:00", "keep": 7}}, TABLE)
     # half of 300 GB, and 2 % of it for each of the six days after the first
