@@ -53,11 +53,14 @@ def dstk_cost(plan: dict, months: float = _estimate.MONTHS) -> dict:
     }
 
 
-def dstk_over_budget(plan: dict) -> str:
-    """Answer why a plan does not fit into its budget, with the last line `Fix: ...`; nothing where it does."""
+def dstk_over_budget(plan: dict, known: list[str] | None = None) -> str:
+    """Answer why a plan does not fit into its budget, with the last line `Fix: ...`; nothing where it does.
+
+    `known` are the tags `dstk:until` of its hosts: a deployment that was extended costs more than its file says.
+    """
     if not float(plan["budget"]):
         return ""
-    verdict, words, fix = _estimate.judge_budget(plan, _open(plan), datetime.datetime.now(datetime.UTC))
+    verdict, words, fix = _estimate.judge_budget(plan, _open(plan), datetime.datetime.now(datetime.UTC), known or [])
     return f"{words}\nFix: {fix}" if verdict == "over" else ""
 
 

@@ -26,9 +26,9 @@ KEPT, KEPT_DAYS = 7, 90
 """Backups that are kept of each volume where nothing is said, and days until one expires."""
 
 
-def find_role(deployment: str) -> str:
+def find_role(deployment: str, region: str) -> str:
     """Answer the name of the role as which AWS makes backups."""
-    return f"{deployment}-backup"
+    return f"{deployment}-{region}-backup"
 
 
 def find_policy(deployment: str, schedule: Mapping[str, Any]) -> dict[str, Any]:

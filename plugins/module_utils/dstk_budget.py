@@ -32,12 +32,12 @@ class Purse:
     @property
     def name(self) -> dict[str, str]:
         """How every call names the budget."""
-        return {"AccountId": self.account, "BudgetName": find_budget(self.deployment)}
+        return {"AccountId": self.account, "BudgetName": find_budget(self.deployment, self.region)}
 
     @property
     def role(self) -> str:
         """The role by which AWS Budgets stops the hosts."""
-        return find_budget_role(self.deployment)
+        return find_budget_role(self.deployment, self.region)
 
     @property
     def trust(self) -> dict[str, Any]:
@@ -133,7 +133,7 @@ class Purse:
                 "BudgetLimit": {"Amount": _write_amount(amount), "Unit": "USD"},
                 "BudgetType": "COST",
                 "TimeUnit": "ANNUALLY",
-                "CostFilters": {"TagKeyValue": [f"user:{DEPLOYMENT_TAG}${self.deployment}"]},
+                "CostFilters": {"TagKeyValue": [f"user:{DEPLOYMENT_TAG}${self.deployment}"], "Region": [self.region]},
             },
             "NotificationsWithSubscribers": [{"Notification": item, "Subscribers": readers} for item in notices],
         }

@@ -10,7 +10,7 @@ import importlib.util
 import math
 import sys
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -282,25 +282,36 @@ def _find_known(instance_type: str, region: str, prices: _prices.Prices) -> str:
     return f"the table of dstk has no price of {instance_type} in {region}; {known}"
 
 
-def find_cost_until_end(values: Mapping[str, Any], prices: _prices.Prices, now: datetime.datetime) -> _cost.Bill:
+def find_plan_end(values: Mapping[str, Any], now: datetime.datetime, known: Iterable[str] = ()) -> datetime.datetime:
+    """Answer when a plan ends; `known` are the tags `dstk:until` of its hosts, which somebody may have extended."""
+    return _schedule.settle_end(known, values["schedule"], values["lease"], members=len(values["members"]), now=now)
+
+
+def find_cost_until_end(
+    values: Mapping[str, Any], prices: _prices.Prices, now: datetime.datetime, known: Iterable[str] = ()
+) -> _cost.Bill:
     """Answer the most that a plan costs until its end: with the hours of its schedule, else left on.
 
     The idle stop is not counted, for nobody can know how much it saves. Raises UnknownTypeError.
     """
-    end = _schedule.find_end(values["schedule"], values["lease"], members=len(values["members"]), now=now)
+    end = find_plan_end(values, now, known)
     months = max(0.0, (end - now).total_seconds() / 3600) / _cost.MONTH
     fleet, seats = find_fleet(values, prices)
     bills = _find_bills(values, fleet, seats, prices, replace(Assumptions(), months=months))
     return bills.get(SCHEDULED) or bills[ON]
 
 
-def judge_budget(values: Mapping[str, Any], prices: _prices.Prices, now: datetime.datetime) -> tuple[str, str, str]:
+def judge_budget(
+    values: Mapping[str, Any], prices: _prices.Prices, now: datetime.datetime, known: Iterable[str] = ()
+) -> tuple[str, str, str]:
     """Answer whether a plan fits into its budget: `ok`, `over` or `unknown`, what is to be said, and what mends it."""
-    budget = float(values["budget"])
-    end = _schedule.find_end(values["schedule"], values["lease"], members=len(values["members"]), now=now)
+    budget, known = float(values["budget"]), list(known)
+    end = find_plan_end(values, now, known)
     until = f"until {end:%Y-%m-%d %H:%M} UTC"
+    if end <= now:
+        return "unknown", f"its end is past: {until}", "correct `until` of `schedule`, or `dstk extend`"
     try:
-        found = find_cost_until_end(values, prices, now)
+        found = find_cost_until_end(values, prices, now, known)
     except UnknownTypeError as error:
         return "unknown", f"nobody knows what {error} has, nor what it costs {until}", "dstk cost"
     how_long = SCHEDULED if find_scheduled_hours(values["schedule"]) is not None else ON

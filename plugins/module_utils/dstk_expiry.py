@@ -121,7 +121,7 @@ class Expiry:
 
 def open_expiry(scheduler: Any, iam: Any, deployment: str, place: Place, *, check_mode: bool = False) -> Expiry:
     """Answer the schedules of a deployment, whose role may delete its last snapshots and is the scheduler's alone."""
-    group, name = find_expiry_group(deployment), find_expiry_role(deployment)
+    group, name = find_expiry_group(deployment), find_expiry_role(deployment, place.region)
     source = f"arn:{place.partition}:scheduler:{place.region}:{place.account}:schedule-group/{group}"
     trust = {
         "Principal": {"Service": "scheduler.amazonaws.com"},

@@ -17,6 +17,8 @@ LEASE_OF_CLASS = 120
 LEAD = 15
 """Minutes that hosts start before the class does. A stopped host takes one to be up again, Docker one more; the starts
 of a class are spread over five, and AWS may be slow."""
+SPREAD = 5
+"""Minutes over which AWS spreads the starts and stops of a class: EC2 takes five such calls a second."""
 PATH = "/dstk/"
 """Of the role."""
 UNTIL_TAG = "dstk:until"
@@ -76,6 +78,18 @@ def cron(times: Times) -> str:
     """Answer the expression by which EventBridge Scheduler knows these times."""
     days = ",".join(DAYS[day].upper() for day in times.days)
     return f"cron({times.minute} {times.hour} ? * {days} *)"
+
+
+def find_clash(schedule: Mapping[str, Any]) -> bool:
+    """Answer whether hosts would be stopped just when they have been started for a class.
+
+    They start `LEAD` minutes before it, and AWS spreads starts and stops over `SPREAD`.
+    """
+    if not schedule.get("start") or not schedule.get("stop"):
+        return False
+    starts = parse_times(str(schedule["start"])).minutes()
+    stops = parse_times(str(schedule["stop"])).minutes()
+    return any((stop - start + LEAD + SPREAD) % _WEEK < LEAD + 2 * SPREAD for start in starts for stop in stops)
 
 
 def hours_a_week(schedule: Mapping[str, Any]) -> float | None:
@@ -161,19 +175,19 @@ def find_group(deployment: str) -> str:
     return f"dstk-{deployment}"
 
 
-def find_role(deployment: str) -> str:
-    """Answer the role by which its schedules are carried out."""
-    return f"{deployment}-scheduler"
+def find_role(deployment: str, region: str) -> str:
+    """Answer the role by which its schedules are carried out. Roles are of an account, and deployments of a region."""
+    return f"{deployment}-{region}-schedule"
 
 
-def find_budget(deployment: str) -> str:
+def find_budget(deployment: str, region: str) -> str:
     """Answer the AWS Budget of a deployment."""
-    return f"dstk-{deployment}"
+    return f"dstk-{deployment}-{region}"
 
 
-def find_budget_role(deployment: str) -> str:
+def find_budget_role(deployment: str, region: str) -> str:
     """Answer the role by which that budget stops the hosts."""
-    return f"{deployment}-budget"
+    return f"{deployment}-{region}-budget"
 
 
 def find_expiry_group(deployment: str) -> str:
@@ -181,6 +195,6 @@ def find_expiry_group(deployment: str) -> str:
     return f"dstk-{deployment}_expiry"
 
 
-def find_expiry_role(deployment: str) -> str:
+def find_expiry_role(deployment: str, region: str) -> str:
     """Answer the role by which that is carried out."""
-    return f"{deployment}-expiry"
+    return f"{deployment}-{region}-expiry"

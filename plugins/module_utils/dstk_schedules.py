@@ -17,11 +17,18 @@ with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing l
 
 from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, error_code, tag_list, tags_of, throttled
 from ansible.module_utils.dstk_role import GONE, find, make_document
-from ansible.module_utils.dstk_schedule import LEAD, PATH, cron, find_group, find_role, format_moment, parse_times
+from ansible.module_utils.dstk_schedule import (
+    LEAD,
+    PATH,
+    SPREAD,
+    cron,
+    find_group,
+    find_role,
+    format_moment,
+    parse_times,
+)
 
 POLICY = "stop-and-start"
-SPREAD = 5
-"""Minutes over which AWS spreads the starts and stops of a class: EC2 takes five such calls a second."""
 PATIENCE = 3600
 """Seconds after which AWS gives up a start or stop that EC2 refuses."""
 AT_ONCE = 8
@@ -114,7 +121,7 @@ class Keeper:
     @property
     def role(self) -> str:
         """The role's name."""
-        return find_role(self.deployment)
+        return find_role(self.deployment, self.region)
 
     @property
     def role_arn(self) -> str:

@@ -162,7 +162,7 @@ def open_curator(module: Any, place: Place) -> Curator:
     )
     source = {"StringEquals": {"aws:SourceAccount": account}}
     trust = {"Principal": {"Service": "dlm.amazonaws.com"}, "Action": "sts:AssumeRole", "Condition": source}
-    name = find_role(deployment)
+    name = find_role(deployment, place.region)
     role = Role(
         module.client("iam"), name, deployment, make_document([trust]), policy, "backup", check_mode=module.check_mode
     )

@@ -229,7 +229,7 @@ def destroy(
 
     with open_request(config, {**NO_CLASS, **overrides}, on_event) as wanted, hold_lock(wanted, "destroy") as run:
         before = _find(wanted)
-        if all(resource.stays(delete_data=delete_data) for resource in before):
+        if all(resource.stays(delete_data=delete_data) for resource in before) and not _has_expiry(wanted):
             forget_hosts(wanted)
             return Receipt(deployment=wanted.deployment, region=wanted.region, kept=before)
         log = new_log(wanted, "destroy")
@@ -305,6 +305,12 @@ def _find(config: Config) -> tuple[Resource, ...]:
     from dstk_runner.resources import find_resources
 
     return find_resources(deployment=config.deployment, region=config.region)
+
+
+def _has_expiry(config: Config) -> bool:
+    from dstk_runner.resources import has_expiry
+
+    return has_expiry(deployment=config.deployment, region=config.region)
 
 
 def _find_images(config: Config) -> tuple[Resource, ...]:

@@ -13,6 +13,8 @@ from dstk_runner.results import Check
 
 __all__ = ["check_cost"]
 
+NO_ALERTS = "without budget_email there is no AWS Budget: nobody is told what is spent, and nothing stops hosts then"
+
 
 def check_cost(config: Config) -> list[Check]:
     """Say what the plan costs; with a budget, refuse one that costs more until its end, and warn where nobody knows.
@@ -32,6 +34,9 @@ def check_cost(config: Config) -> list[Check]:
         checks.append(Check(name="cost", status="ok", message=f"{', '.join(sums)}; see `dstk cost`"))
     if not config.budget:
         return checks
+    if not config.budget_email:
+        fix = "budget_email: you@example.org"
+        checks.append(Check(name="budget alerts", status="warn", message=NO_ALERTS, fix=fix))
     verdict, words, fix = estimates.judge_budget(values, prices, datetime.now(UTC))
     if verdict == "over":
         return [*checks, Check(name="budget", status="fail", message=words, fix=fix, request=True)]

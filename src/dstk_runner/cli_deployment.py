@@ -104,6 +104,8 @@ def start(request: Request, limit: Limit = None, yes: Yes = False) -> None:
         confirm("Start the hosts? They cost by the hour again.")
     with follow(open_errors(), config, "start") as progress:
         result = api.start(config, on_event=progress)
+    if result.notebooks and not config.elastic_ip:
+        tell("Addresses may have changed: write handouts that were written before again with `dstk handouts`.")
     finish(request, result, display.render_deployment(result))
 
 

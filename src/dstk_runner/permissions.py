@@ -134,31 +134,31 @@ def _make_schedule_statements(
     """Yield what schedules need: one group, and one role, which nobody but the scheduler is given."""
     schedules = load_schedule()
     scheduler, group = f"arn:{partition}:scheduler:{config.region}:*", schedules.find_group(config.deployment)
-    role = f"arn:{partition}:iam::*:role{schedules.PATH}{schedules.find_role(config.deployment)}"
+    name, roles = (config.deployment, config.region), f"arn:{partition}:iam::*:role{schedules.PATH}"
     # for room too, all of these two services is allowed, with what bears the name alone
     groups = [group, schedules.find_expiry_group(config.deployment)]
     places = [f"{scheduler}:schedule{place}" for name in groups for place in (f"/{name}/*", f"-group/{name}")]
     yield _allow("Schedule", ["scheduler:*"], places)
-    own, services = [role], ["scheduler.amazonaws.com"]
-    own.append(f"arn:{partition}:iam::*:role{schedules.PATH}{schedules.find_expiry_role(config.deployment)}")
+    own = [f"{roles}{schedules.find_role(*name)}", f"{roles}{schedules.find_expiry_role(*name)}"]
+    services = ["scheduler.amazonaws.com"]
     if any(item.needed == "budget" for item in permissions):
-        own.append(f"arn:{partition}:iam::*:role{schedules.PATH}{schedules.find_budget_role(config.deployment)}")
+        own.append(f"{roles}{schedules.find_budget_role(*name)}")
         services.append("budgets.amazonaws.com")
-        budget = f"arn:{partition}:budgets::*:budget/{schedules.find_budget(config.deployment)}"
+        budget = f"arn:{partition}:budgets::*:budget/{schedules.find_budget(*name)}"
         yield _allow("Budget", ["budgets:*"], [budget, f"{budget}/action/*"])
     if any(item.needed == "backup" for item in permissions):
-        own.append(f"arn:{partition}:iam::*:role{schedules.PATH}{load_backup().find_role(config.deployment)}")
+        own.append(f"{roles}{load_backup().find_role(*name)}")
         services.append("dlm.amazonaws.com")
         policies = f"arn:{partition}:dlm:{config.region}:*:policy/*"
         tagged = {"StringEquals": {f"aws:ResourceTag/{TAG}": config.deployment}}
         yield _allow("Backups", ["dlm:*"], [policies], tagged)
         making = ["dlm:CreateLifecyclePolicy", "dlm:TagResource"]
         yield _allow("MakeBackups", making, ["*"], {"StringEquals": {f"aws:RequestTag/{TAG}": config.deployment}})
-    roles = {item.action for item in permissions if item.action.startswith("iam:") and not item.needed}
-    yield _allow("Scheduler", sorted(roles - {"iam:GetRole", "iam:PassRole"}), own)
+    actions = {item.action for item in permissions if item.action.startswith("iam:") and not item.needed}
+    yield _allow("Scheduler", sorted(actions - {"iam:GetRole", "iam:PassRole"}), own)
     passed = list(own)
     if config.access == "ssm":
-        passed.append(f"arn:{partition}:iam::*:role{schedules.PATH}{config.deployment}")
+        passed.append(f"{roles}{config.deployment}")
         services.append("ec2.amazonaws.com")
     yield _allow("PassRole", ["iam:PassRole"], passed, {"StringEquals": {"iam:PassedToService": services}})
 

@@ -61,8 +61,9 @@ def find_resources(*, deployment: str, region: str) -> tuple[Resource, ...]:
         dlm = make_client("dlm", region)
         questions: list[Callable[[], list[Resource]]] = [
             *(partial(_find_kind, client, kind, deployment) for kind in _KINDS),
-            partial(_find_schedules, scheduler, iam, budgets, sts, deployment),
-            partial(_find_backups, dlm, iam, deployment),
+            partial(_find_schedules, scheduler, iam, deployment, region),
+            partial(_find_backups, dlm, iam, deployment, region),
+            partial(_find_budget, iam, budgets, sts, deployment, region),
         ]
         found = ask_all(questions)
     except Exception as error:
@@ -91,6 +92,22 @@ def find_baked(region: str) -> tuple[Resource, ...]:
     return tuple(sorted(replace(_read_row(kind, row, region), billed=True) for row in asked["Images"]))
 
 
+def has_expiry(*, deployment: str, region: str) -> bool:
+    """Say whether AWS has, or had, last snapshots of the deployment to delete: their schedule group is there.
+
+    Raises:
+        DstkError: AWS could not be asked.
+    """
+    try:
+        scheduler = make_client("scheduler", region)
+        with contextlib.suppress(scheduler.exceptions.ResourceNotFoundException):
+            scheduler.get_schedule_group(Name=load_schedule().find_expiry_group(deployment))
+            return True
+    except Exception as error:
+        raise explain(error) from error
+    return False
+
+
 def find_kept(*, deployment: str, region: str) -> tuple[Resource, ...]:
     """Ask AWS for the volumes with homes that no instance has: what `destroy` kept.
 
@@ -105,10 +122,10 @@ def find_kept(*, deployment: str, region: str) -> tuple[Resource, ...]:
     return tuple(resource for resource in found if resource.homes and resource.state == "available")
 
 
-def _find_schedules(scheduler: Any, iam: Any, budgets: Any, sts: Any, deployment: str) -> list[Resource]:
-    """Find the schedule group with its schedules, the role by which they are carried out, and the budget."""
+def _find_schedules(scheduler: Any, iam: Any, deployment: str, region: str) -> list[Resource]:
+    """Find the schedule group with its schedules, and the role by which they are carried out."""
     names = load_schedule()
-    group, role = names.find_group(deployment), names.find_role(deployment)
+    group, role = names.find_group(deployment), names.find_role(deployment, region)
     found = []
     with contextlib.suppress(scheduler.exceptions.ResourceNotFoundException):
         known = scheduler.get_schedule_group(Name=group)
@@ -119,13 +136,13 @@ def _find_schedules(scheduler: Any, iam: Any, budgets: Any, sts: Any, deployment
             found.append(Resource(kind="schedule group", id=group, name=group))
     if _has_role(iam, role, deployment):
         found.append(Resource(kind="role", id=role, name=role))
-    return found + _find_budget(iam, budgets, sts, deployment)
+    return found
 
 
-def _find_backups(dlm: Any, iam: Any, deployment: str) -> list[Resource]:
+def _find_backups(dlm: Any, iam: Any, deployment: str, region: str) -> list[Resource]:
     """Find the policy by which AWS makes backups, and its role; without its role there is none."""
     names = load_backup()
-    role = names.find_role(deployment)
+    role = names.find_role(deployment, region)
     if not _has_role(iam, role, deployment):
         return []
     rows = dlm.get_lifecycle_policies(TargetTags=[f"{names.TARGET_TAG}={deployment}"])["Policies"]
@@ -143,10 +160,10 @@ def _has_role(iam: Any, role: str, deployment: str) -> bool:
     return tags.get(TAG) == deployment
 
 
-def _find_budget(iam: Any, budgets: Any, sts: Any, deployment: str) -> list[Resource]:
+def _find_budget(iam: Any, budgets: Any, sts: Any, deployment: str, region: str) -> list[Resource]:
     """Find the AWS Budget with its actions, and the role by which it stops hosts; without its role there is none."""
     names = load_schedule()
-    role, budget = names.find_budget_role(deployment), names.find_budget(deployment)
+    role, budget = names.find_budget_role(deployment, region), names.find_budget(deployment, region)
     if not _has_role(iam, role, deployment):
         return []
     found = [Resource(kind="role", id=role, name=role)]

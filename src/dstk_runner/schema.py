@@ -283,7 +283,7 @@ _TYPES = {
     "string_type": ("expected text, got {kind}", "put it in quotes"),
     "int_type": ("expected a whole number, got {kind}", "write digits only, without quotes or unit"),
     "int_from_float": ("expected a whole number, got {kind}", "write digits only"),
-    "dict_type": ("expected a mapping, got {kind}", "write {{pip: [...], apt: [...]}}"),
+    "dict_type": ("expected a mapping, got {kind}", "write it in braces, as docs/configuration.md shows"),
     "bool_type": ("expected yes or no, got {kind}", "write true or false"),
     "list_type": ("expected a list, got {kind}", "write it in brackets: [{value}]"),
     "literal_error": ("{value!r} is not one of {expected}", "write one of them"),

@@ -21,7 +21,9 @@ def wrong(message: str, fix: str) -> PydanticCustomError:
 
 
 def _check_budget(value: object) -> object:
-    if isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1_000_000:
+    # AWS counts in cents
+    amount = isinstance(value, int | float) and not isinstance(value, bool) and (value == 0 or value >= 0.01)
+    if amount and float(str(value)) <= 1_000_000:
         return value
     raise wrong(f"{value!r} is not an amount of USD", "write 0 for none, or such as 200")
 
@@ -56,6 +58,8 @@ def _check_schedule(value: dict[str, Any]) -> dict[str, Any]:
                 raise wrong(f"{key}: {error}", 'such as "Mon-Fri 08:00", or "22:00" for every day') from None
     if "start" in value and "stop" not in value:
         raise wrong("it starts hosts that nothing stops", 'add such as stop: "22:00"')
+    if load_schedule().find_clash(value):
+        raise wrong("it stops hosts just when they have been started", "a stop that is later, or 20 minutes earlier")
     return value
 
 

@@ -13,7 +13,7 @@ from dstk_runner import sandbox
 from dstk_runner.config import load_config
 from dstk_runner.permissions import find_permissions, make_policy
 from support.life import make_user
-from support.place import DEPLOYMENT, OURS, Place, opened
+from support.place import DEPLOYMENT, OURS, REGION, Place, opened
 
 NIGHTLY = {"at": "03:00", "keep": 2}
 
@@ -104,7 +104,7 @@ def test_only_the_newest_are_kept(made: Homes) -> None:
 
 def test_the_role_deletes_only_what_is_the_deployments(made: Homes, place: Homes) -> None:
     iam = place.make_client("iam")
-    document = iam.get_role_policy(RoleName=f"{DEPLOYMENT}-backup", PolicyName="backup")["PolicyDocument"]
+    document = iam.get_role_policy(RoleName=f"{DEPLOYMENT}-{REGION}-backup", PolicyName="backup")["PolicyDocument"]
     deletes = [row for row in document["Statement"] if "ec2:DeleteSnapshot" in row["Action"]]
     assert [row["Condition"] for row in deletes] == [{"StringEquals": {"aws:ResourceTag/dstk:deployment": DEPLOYMENT}}]
 
@@ -124,7 +124,7 @@ def test_another_time_changes_the_policy_that_is_there(made: Homes, place: Homes
 def test_without_the_key_policy_and_role_go_and_snapshots_stay(made: Homes, place: Homes) -> None:
     made.ensure("provision", *made.options())
     roles = [row["RoleName"] for row in place.make_client("iam").list_roles()["Roles"]]
-    assert (place.policies(), f"{DEPLOYMENT}-backup" in roles) == ([], False)
+    assert (place.policies(), f"{DEPLOYMENT}-{REGION}-backup" in roles) == ([], False)
     assert place.snapshots(homes="eve")
 
 

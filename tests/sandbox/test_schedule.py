@@ -66,6 +66,12 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Class]:
         yield Class(found.folder, found.environment, found.ssh_port, found.client)
 
 
+def test_a_class_that_would_be_over_before_it_begins_is_not_made(place: Class) -> None:
+    code, output = place.run("provision", *place.options("ada", schedule={"until": "2020-12-18"}))
+    assert (code, "would be over before it begins" in output, "Fix: correct `until`" in output) == (2, True, True)
+    assert place.instances() == []
+
+
 @pytest.fixture(scope="module")
 def made(place: Class) -> Class:
     place.ensure("provision", *place.options("ada", "bob"))
@@ -167,6 +173,15 @@ def test_nobody_but_its_own_group_is_given_the_role(made: Class) -> None:
     stray = next(row for row in made.turn(2099, 3, 1, 1) if row["schedule"] == "stray")
     scheduler.delete_schedule(Name="stray")
     assert "does not trust" in stray["error"]
+
+
+def test_the_same_name_in_another_region_is_another_deployment(made: Class) -> None:
+    elsewhere = [*made.options("ada"), "-e", "dstk_region=us-east-2"]
+    roles = {role["RoleName"] for role in made.make_client("iam").list_roles()["Roles"]}
+    made.ensure("provision", *elsewhere)
+    made.ensure("destroy", *elsewhere)
+    assert {role["RoleName"] for role in made.make_client("iam").list_roles()["Roles"]} == roles
+    assert "changed=0 " in made.ensure("provision", *made.options("ada", "bob"))
 
 
 def test_at_the_end_the_hosts_are_stopped_and_not_deleted(made: Class) -> None:

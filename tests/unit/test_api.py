@@ -27,6 +27,7 @@ class World:
         self.checks: list[Check] = []
         self.found: list[tuple[Resource, ...]] = [()]
         self.kept: tuple[Resource, ...] = ()
+        self.expiry = False
         self.hosts: tuple[Host, ...] = ()
         self.result = PlaybookResult(rc=0, hosts=frozenset({"localhost"}))
         self.ran: list[tuple[str, dict[str, Any]]] = []
@@ -51,6 +52,7 @@ def world(home: Path, monkeypatch: pytest.MonkeyPatch) -> World:
     monkeypatch.setattr("dstk_runner.resources.find_resources", world.find_resources)
     monkeypatch.setattr("dstk_runner.resources.find_baked", lambda region: ())
     monkeypatch.setattr("dstk_runner.resources.find_kept", lambda **_: world.kept)
+    monkeypatch.setattr("dstk_runner.resources.has_expiry", lambda **_: world.expiry)
     monkeypatch.setattr("dstk_runner.roll.find_hosts", world.find_hosts)
     monkeypatch.setattr("dstk_runner.checks.run_checks", world.run_checks)
     monkeypatch.setattr(
@@ -232,6 +234,11 @@ def test_data_is_deleted_where_that_is_asked_for_and_its_last_backup_stays(world
 def test_where_only_kept_volumes_are_destroying_runs_nothing(world: World) -> None:
     world.found = [(HOMES,)]
     assert (api.destroy().kept, world.ran) == ((HOMES,), [])
+
+
+def test_where_only_the_schedules_of_last_snapshots_are_destroying_looks_after_them(world: World) -> None:
+    world.expiry = True
+    assert (api.destroy().ok, [name for name, _ in world.ran]) == (True, ["destroy"])
 
 
 def test_the_status_tells_of_volumes_that_are_kept(world: World) -> None:

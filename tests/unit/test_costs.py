@@ -109,6 +109,12 @@ def test_a_budget_is_judged_before_anything_is_made(keys: dict[str, Any], status
     assert (checks["budget"].status, checks["budget"].request) == (status, request_)
 
 
+@pytest.mark.parametrize(("email", "warns"), [("", True), ("ada@example.org", False)])
+def test_a_budget_without_an_address_is_warned_of(email: str, warns: bool) -> None:
+    checks = {check.name: check for check in check_cost(load_config({**CLASS, "budget": 5000, "budget_email": email}))}
+    assert ("budget alerts" in checks) is warns
+
+
 def test_without_a_budget_the_cost_is_only_told() -> None:
     [check] = check_cost(load_config(CLASS))
     assert (check.name, check.status) == ("cost", "ok")

@@ -28,14 +28,14 @@ def look_at_roles() -> dict[str, Any]:
     found = [role["RoleName"] for role in iam.list_roles(PathPrefix="/dstk/")["Roles"]]
     if not found:
         return {"roles": []}
-    policy = iam.get_role_policy(RoleName=f"{name}-scheduler", PolicyName="stop-and-start")["PolicyDocument"]
+    policy = iam.get_role_policy(RoleName=f"{name}-us-west-2-schedule", PolicyName="stop-and-start")["PolicyDocument"]
     [statement] = policy["Statement"]
     return {"roles": sorted(found), "resource": statement["Resource"], "condition": statement.get("Condition")}
 
 
 def look_at_the_budget() -> dict[str, Any]:
     """The budget, and of which parts of it somebody is told."""
-    place = {"AccountId": boto3.client("sts").get_caller_identity()["Account"], "BudgetName": f"dstk-{name}"}
+    place = {"AccountId": boto3.client("sts").get_caller_identity()["Account"], "BudgetName": f"dstk-{name}-us-west-2"}
     try:
         found = budgets.describe_budget(**place)["Budget"]
     except budgets.exceptions.NotFoundException:

@@ -173,10 +173,15 @@ def _tell(budget: Budget) -> None:
 
 def _find_budget(name: str) -> Budget:
     budgets = budgets_backends[DEFAULT_ACCOUNT_ID]["aws"].budgets[DEFAULT_ACCOUNT_ID]
-    found = budgets.get(name) or budgets.get(f"dstk-{name}")
-    if found is None:
-        raise ValueError(f"there is no budget {name}, nor dstk-{name}")
-    return found
+    tag = f"user:dstk:deployment${name}"
+    found = [
+        budget
+        for key, budget in budgets.items()
+        if key == name or tag in budget.budget.get("CostFilters", {}).get("TagKeyValue", ())
+    ]
+    if len(found) != 1:
+        raise ValueError(f"there is no budget {name}, nor one alone of the deployment {name}")
+    return found[0]
 
 
 def _find_key(budget: Budget) -> str:

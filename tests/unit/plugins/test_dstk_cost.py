@@ -200,6 +200,18 @@ def test_a_plan_beyond_its_budget_is_refused_with_what_mends_it() -> None:
     assert "a schedule with start and stop" in fix
 
 
+def test_what_was_extended_is_reckoned_until_the_end_it_has_now() -> None:
+    one = {**PLAN, "members": CLASS[:1], "budget": 20}
+    later = (NOW + datetime.timedelta(days=300)).strftime("%Y-%m-%dT%H:%M:%SZ")
+    assert estimates.judge_budget(one, TABLE, NOW, [later])[0] == "over"
+
+
+def test_a_plan_that_is_over_before_it_begins_costs_nothing_that_could_be_judged() -> None:
+    past = {**PLAN, "budget": 1, "schedule": {"until": "2020-01-01"}}
+    verdict, words, _ = estimates.judge_budget(past, TABLE, NOW)
+    assert (verdict, "its end is past" in words) == ("unknown", True)
+
+
 def test_a_budget_that_nobody_can_judge_is_told_as_such() -> None:
     verdict, words, _ = estimates.judge_budget({**PLAN, "instance_type": "x9.huge", "budget": 9000}, TABLE, NOW)
     assert (verdict, "x9.huge, on demand, whose prices are not known" in words) == ("unknown", True)

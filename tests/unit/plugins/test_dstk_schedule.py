@@ -48,6 +48,33 @@ def test_the_hours_of_a_week_are_those_between_starts_and_stops(start: str, stop
     assert schedule.hours_a_week({"start": start, "stop": stop}) == hours
 
 
+@pytest.mark.parametrize(
+    ("start", "stop", "clash"),
+    [
+        ("08:00", "08:00", True),
+        ("Mon-Fri 08:00", "07:45", True),
+        ("Mon 00:10", "Sun 23:55", True),
+        ("08:00", "07:39", False),
+        ("08:00", "08:30", False),
+        ("Mon-Fri 08:00", "Sat 08:00", False),
+        ("Mon-Fri 08:00", "22:00", False),
+    ],
+)
+def test_a_stop_in_the_minutes_in_which_hosts_start_would_leave_a_class_without(
+    start: str, stop: str, clash: bool
+) -> None:
+    assert schedule.find_clash({"start": start, "stop": stop}) is clash
+
+
+def test_a_name_of_an_account_holds_the_region_and_fits_where_names_are_longest() -> None:
+    names = [
+        find("d" * 40, "ap-southeast-1")
+        for find in (schedule.find_role, schedule.find_budget_role, schedule.find_expiry_role)
+    ]
+    assert max(map(len, names)) <= 64
+    assert all("ap-southeast-1" in name for name in [*names, schedule.find_budget("d", "ap-southeast-1")])
+
+
 def test_a_schedule_that_only_stops_does_not_say_how_long_hosts_run() -> None:
     assert schedule.hours_a_week({"stop": "22:00"}) is None
 
