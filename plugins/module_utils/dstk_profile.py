@@ -42,32 +42,37 @@ class Access:
     changes: list[str] = field(default_factory=list)
 
     @property
+    def name(self) -> str:
+        """What profile and role are called: they are of an account, and deployments of a region."""
+        return f"{self.deployment}-{self.region}"
+
+    @property
     def tags(self) -> dict[str, str]:
         """The tags of every part."""
         return {DEPLOYMENT_TAG: self.deployment}
 
     def ensure_profile(self) -> None:
-        """See to a profile of the deployment's name, with a role that Session Manager may use."""
+        """See to a profile of the deployment's name and region, with a role that Session Manager may use."""
         labels = tag_list(self.tags)
-        role = _find(self.iam.get_role, RoleName=self.deployment)
+        role = _find(self.iam.get_role, RoleName=self.name)
         if role is None:
             trust = json.dumps(TRUST)
-            request = {"RoleName": self.deployment, "Path": PATH, "AssumeRolePolicyDocument": trust, "Tags": labels}
+            request = {"RoleName": self.name, "Path": PATH, "AssumeRolePolicyDocument": trust, "Tags": labels}
             self._change("role", self.iam.create_role, **request)
         else:
             self._check("role", role["Role"])
         arn = f"arn:{self.partition}:iam::aws:{POLICY}"
-        attached = _find(self.iam.list_attached_role_policies, RoleName=self.deployment) or {"AttachedPolicies": []}
+        attached = _find(self.iam.list_attached_role_policies, RoleName=self.name) or {"AttachedPolicies": []}
         if arn not in [policy["PolicyArn"] for policy in attached["AttachedPolicies"]]:
-            self._change("policy", self.iam.attach_role_policy, RoleName=self.deployment, PolicyArn=arn)
-        profile = _find(self.iam.get_instance_profile, InstanceProfileName=self.deployment)
+            self._change("policy", self.iam.attach_role_policy, RoleName=self.name, PolicyArn=arn)
+        profile = _find(self.iam.get_instance_profile, InstanceProfileName=self.name)
         if profile is None:
-            request = {"InstanceProfileName": self.deployment, "Path": PATH, "Tags": labels}
+            request = {"InstanceProfileName": self.name, "Path": PATH, "Tags": labels}
             self._change("profile", self.iam.create_instance_profile, **request)
         else:
             self._check("instance profile", profile["InstanceProfile"])
         if profile is None or not profile["InstanceProfile"]["Roles"]:
-            request = {"InstanceProfileName": self.deployment, "RoleName": self.deployment}
+            request = {"InstanceProfileName": self.name, "RoleName": self.name}
             self._change("role of the profile", self.iam.add_role_to_instance_profile, **request)
 
     def ensure_bucket(self) -> None:
@@ -100,18 +105,18 @@ class Access:
 
     def ensure_absent(self) -> None:
         """See to it that nothing of this is left; what is somebody else's stays."""
-        profile = _find(self.iam.get_instance_profile, InstanceProfileName=self.deployment)
+        profile = _find(self.iam.get_instance_profile, InstanceProfileName=self.name)
         if profile and self._owns(profile["InstanceProfile"]):
             for role in profile["InstanceProfile"]["Roles"]:
-                request = {"InstanceProfileName": self.deployment, "RoleName": role["RoleName"]}
+                request = {"InstanceProfileName": self.name, "RoleName": role["RoleName"]}
                 self._change("role of the profile", self.iam.remove_role_from_instance_profile, **request)
-            self._change("profile", self.iam.delete_instance_profile, InstanceProfileName=self.deployment)
-        role = _find(self.iam.get_role, RoleName=self.deployment)
+            self._change("profile", self.iam.delete_instance_profile, InstanceProfileName=self.name)
+        role = _find(self.iam.get_role, RoleName=self.name)
         if role and self._owns(role["Role"]):
-            for policy in self.iam.list_attached_role_policies(RoleName=self.deployment)["AttachedPolicies"]:
-                request = {"RoleName": self.deployment, "PolicyArn": policy["PolicyArn"]}
+            for policy in self.iam.list_attached_role_policies(RoleName=self.name)["AttachedPolicies"]:
+                request = {"RoleName": self.name, "PolicyArn": policy["PolicyArn"]}
                 self._change("policy", self.iam.detach_role_policy, **request)
-            self._change("role", self.iam.delete_role, RoleName=self.deployment)
+            self._change("role", self.iam.delete_role, RoleName=self.name)
         if self._find_bucket_tags() == self.tags:
             self._empty_bucket()
             self._change("bucket", self.s3.delete_bucket, Bucket=self.bucket)

@@ -20,13 +20,13 @@ short_description: A profile and a bucket by which Session Manager reaches the i
 version_added: "0.1.0"
 author: dstk
 description:
-  - Makes a role and an instance profile of the deployment's name under the path C(/dstk/), with the managed policy
-    C(AmazonSSMManagedInstanceCore), and a bucket through which Ansible's connection carries files. The bucket is
+  - Makes a role and an instance profile of the deployment's name and region under the path C(/dstk/), with the managed
+    policy C(AmazonSSMManagedInstanceCore), and a bucket through which Ansible's connection carries files. The bucket is
     private and encrypted, and its files expire after a day.
   - All bear the tag C(dstk:deployment). What has the name without the tag is somebody else's and a failure.
 options:
   deployment:
-    description: The name of the profile, and the value of the tag.
+    description: The beginning of the profile's name, and the value of the tag.
     type: str
     required: true
   state:
@@ -98,9 +98,7 @@ def main() -> None:
         module.fail_json(msg=str(error))
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg=f"Profile of {module.params['deployment']}")
-    module.exit_json(
-        changed=bool(access.changes), changes=access.changes, profile=access.deployment, bucket=access.bucket
-    )
+    module.exit_json(changed=bool(access.changes), changes=access.changes, profile=access.name, bucket=access.bucket)
 
 
 if __name__ == "__main__":

@@ -158,7 +158,7 @@ def _make_schedule_statements(
     yield _allow("Scheduler", sorted(actions - {"iam:GetRole", "iam:PassRole"}), own)
     passed = list(own)
     if config.access == "ssm":
-        passed.append(f"{roles}{config.deployment}")
+        passed.append(f"{roles}{config.deployment}-{config.region}")
         services.append("ec2.amazonaws.com")
     yield _allow("PassRole", ["iam:PassRole"], passed, {"StringEquals": {"iam:PassedToService": services}})
 
@@ -166,13 +166,14 @@ def _make_schedule_statements(
 def _make_session_statements(config: Config, permissions: list[Permission], partition: str) -> Iterator[dict[str, Any]]:
     """Yield what Session Manager needs; the one policy that may be attached is AWS's own for it."""
     iam = f"arn:{partition}:iam::*"
-    role = f"{iam}:role/dstk/{config.deployment}"
+    name = f"dstk/{config.deployment}-{config.region}"
+    role = f"{iam}:role/{name}"
     core = {"ArnEquals": {"iam:PolicyARN": f"arn:{partition}:iam::aws:policy/AmazonSSMManagedInstanceCore"}}
     bucket = f"arn:{partition}:s3:::{load_bucket().bucket_name(config.deployment, '????', config.region)}"
     ssm = f"arn:{partition}:ssm:*"
     tagged = {"StringEquals": {f"ssm:resourceTag/{TAG}": config.deployment}}
     changes = [action for action in _select(permissions, "change", "iam") if "RolePolicy" not in action]
-    yield _allow("Profile", changes, [role, f"{iam}:instance-profile/dstk/{config.deployment}"])
+    yield _allow("Profile", changes, [role, f"{iam}:instance-profile/{name}"])
     yield _allow("AttachOnePolicy", _select(permissions, "attach"), [role], core)
     yield _allow("Bucket", _select(permissions, "change", "s3"), [bucket, f"{bucket}/*"])
     instances = f"arn:{partition}:ec2:{config.region}:*:instance/*"

@@ -13,7 +13,7 @@ from dstk_runner import sandbox
 from dstk_runner.config import load_config
 from dstk_runner.permissions import find_permissions, make_policy
 from support.life import Life, live, make_user, make_zone, write_request
-from support.place import DEPLOYMENT, Place, opened
+from support.place import DEPLOYMENT, REGION, Place, opened
 
 
 @pytest.fixture(scope="module")
@@ -61,7 +61,7 @@ def session_life(place: Place, tmp_path_factory: pytest.TempPathFactory) -> tupl
 
 
 def test_with_ssm_an_instance_has_the_profile(session_life: tuple[Path, dict[str, Any], set[str]]) -> None:
-    assert session_life[1]["IamInstanceProfile"]["Arn"].endswith(f"/dstk/{DEPLOYMENT}")
+    assert session_life[1]["IamInstanceProfile"]["Arn"].endswith(f"/dstk/{DEPLOYMENT}-{REGION}")
 
 
 def test_with_ssm_nothing_is_left(place: Place, session_life: tuple[Path, dict[str, Any], set[str]]) -> None:

@@ -34,7 +34,7 @@ def ensure(load: Load, clients: tuple[Any, Any]) -> list[str]:
 
 def test_the_profile_lets_session_manager_in(load: Load, clients: tuple[Any, Any]) -> None:
     ensure(load, clients)
-    profile = clients[0].get_instance_profile(InstanceProfileName="csx450")["InstanceProfile"]
+    profile = clients[0].get_instance_profile(InstanceProfileName="csx450-us-west-2")["InstanceProfile"]
     policies = clients[0].list_attached_role_policies(RoleName=profile["Roles"][0]["RoleName"])["AttachedPolicies"]
     assert [policy["PolicyName"] for policy in policies] == ["AmazonSSMManagedInstanceCore"]
 
@@ -68,12 +68,12 @@ def test_removing_nothing_is_no_failure(load: Load, clients: tuple[Any, Any]) ->
 
 
 def test_a_role_of_somebody_else_is_left_and_told(load: Load, clients: tuple[Any, Any]) -> None:
-    clients[0].create_role(RoleName="csx450", AssumeRolePolicyDocument="{}")
+    clients[0].create_role(RoleName="csx450-us-west-2", AssumeRolePolicyDocument="{}")
     access = open_access(load, clients)
     with pytest.raises(Exception, match="choose another `deployment`"):
         access.ensure_profile()
     access.ensure_absent()
-    assert clients[0].get_role(RoleName="csx450")
+    assert clients[0].get_role(RoleName="csx450-us-west-2")
 
 
 def test_the_longest_deployment_has_a_bucket_whose_name_s3_takes(load: Load) -> None:
