@@ -47,7 +47,7 @@ def stopped_by(place: Place) -> list[str]:
 
 def test_the_budget_is_of_what_carries_the_tag(lives: tuple[Place, Life, str]) -> None:
     budget = lives[0].make_client("budgets").describe_budget(**BUDGET)["Budget"]
-    assert budget["CostFilters"] == {"TagKeyValue": [f"user:dstk:deployment${DEPLOYMENT}"]}
+    assert budget["CostFilters"] == {"TagKeyValue": [f"user:dstk:deployment${DEPLOYMENT}"], "Region": [REGION]}
     assert float(budget["BudgetLimit"]["Amount"]) == 200
 
 
@@ -164,7 +164,9 @@ def test_destroy_leaves_nothing_of_it_and_asks_for_nothing_else(lives: tuple[Pla
     life.destroy()
     assert place.make_client("budgets").describe_budgets(AccountId="123456789012")["Budgets"] == []
     # homes had a last snapshot, which AWS deletes as this role when it expires
-    assert [role["RoleName"] for role in place.make_client("iam").list_roles()["Roles"]] == [f"{DEPLOYMENT}-expiry"]
+    assert [role["RoleName"] for role in place.make_client("iam").list_roles()["Roles"]] == [
+        f"{DEPLOYMENT}-{REGION}-expiry"
+    ]
     wanted = {item.action for item in find_permissions(load_config(life.file)) if item.needed == "budget"}
     asked = sandbox.find_permissions(key, directory=place.folder)
     assert {name for name in asked if name.startswith("budgets:")} == wanted
