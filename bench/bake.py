@@ -35,8 +35,9 @@ LOOK = f"grep -c {OWN} /var/log/apt/history.log; wc -c </var/log/dstk/pull.log"
 ABOUT = """\
 One notebook, from `dstk up` to its link: a host is launched and boots, is configured, and JupyterLab answers through
 the proxy. *plain* is Ubuntu's own image, on which dstk installs its packages and pulls the notebook image; *baked* is
-what `dstk bake` made of such a host. Both in turns, in one run on {day}; {machine},
-load {load:.1f} when it began.
+what `dstk bake` made of such a host. Both in turns, in one run on {day}.
+The machine: {machine}; its load was {load:.1f} when it
+began and {end:.1f} when it ended{others}.
 
 What the sandbox cannot show:
 - Its notebook image has {image:.1f} GB and comes from a registry on this machine; the public one has about 5 GB and
@@ -77,7 +78,12 @@ def main() -> None:
                 found[name] = user.bring_up(name)
             pairs.append((found["never"], found["auto"]))
     about = ABOUT.format(
-        day=datetime.now(UTC).date(), machine=describe_machine(), load=load, image=find_image_size() / 1e9
+        day=datetime.now(UTC).date(),
+        machine=describe_machine(),
+        load=load,
+        end=os.getloadavg()[0],
+        others=", so others worked on it, too" if load > 1 else "",
+        image=find_image_size() / 1e9,
     )
     table = find_table(pairs, baking)
     sys.stdout.write(f"{table}\n")
