@@ -27,6 +27,7 @@ from dstk_runner.sandbox.state import SandboxState
 from dstk_runner.sandbox.wire import Call, Refusal
 
 DOCUMENT = "AWS-StopEC2Instance"
+TAG = "dstk:deployment"
 log = logging.getLogger(__name__)
 
 #: What has been spent, in USD, by what is counted: another budget of the same things finds the same bill.
@@ -172,16 +173,16 @@ def _tell(budget: Budget) -> None:
 
 
 def _find_budget(name: str) -> Budget:
-    budgets = budgets_backends[DEFAULT_ACCOUNT_ID]["aws"].budgets[DEFAULT_ACCOUNT_ID]
-    tag = f"user:dstk:deployment${name}"
-    found = [
-        budget
-        for key, budget in budgets.items()
-        if key == name or tag in budget.budget.get("CostFilters", {}).get("TagKeyValue", ())
-    ]
+    """Find a budget by its name, or the one that counts what bears a deployment's tag."""
+    budgets: Mapping[str, Budget] = budgets_backends[DEFAULT_ACCOUNT_ID]["aws"].budgets[DEFAULT_ACCOUNT_ID]
+    tag = f"user:{TAG}${name}"
+    tagged = [key for key, item in budgets.items() if tag in item.budget.get("CostFilters", {}).get("TagKeyValue", ())]
+    found = [name] if name in budgets else tagged
     if len(found) != 1:
-        raise ValueError(f"there is no budget {name}, nor one alone of the deployment {name}")
-    return found[0]
+        raise ValueError(
+            f"{len(found)} budgets are meant by {name}: name one of {', '.join(found or budgets) or 'none'}"
+        )
+    return budgets[found[0]]
 
 
 def _find_key(budget: Budget) -> str:
