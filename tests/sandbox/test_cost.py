@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dstk_runner import sandbox
 from support.environment import BIN, ROOT
 from support.place import DEPLOYMENT, Place, opened
 
@@ -84,6 +85,7 @@ def test_the_playbook_says_what_the_command_says(place: Place) -> None:
 
 
 def test_what_is_there_is_billed_since_it_was_made(place: Place) -> None:
+    sandbox.clear_faults(directory=place.folder)
     file = place.folder / "dstk.yml"
     file.write_text(json.dumps(CLASS))
     place.ensure("provision", "-e", f"dstk_config={file}")
