@@ -113,6 +113,12 @@ def test_an_image_that_does_not_exist_is_named_and_the_next_run_goes_on(user: Us
     assert wrong in failure["message"]
     assert "notebook_image" in failure["fix"]
     assert failure["student"] == "ada"
+    # what will never be used stops all the same
+    timer = user.dstk("ssh", *OPTIONS, "--", "systemctl", "is-active", "dstk-idle.timer", check=False)
+    assert timer.stdout.strip() == "active", timer.stderr
+    [idle] = user.document("status", *OPTIONS, check=False)["idle"]
+    assert idle["looked_at"]
+    assert idle["late"] is False
     [made] = api.tagged("oops")["instance"]
     repaired = user.document("up", "--yes", *OPTIONS)
     assert [notebook["instance_id"] for notebook in repaired["notebooks"]] == [made["InstanceId"]]
