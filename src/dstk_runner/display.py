@@ -114,7 +114,7 @@ def _render_idle(deployment: Deployment) -> Iterable[RenderableType]:
         reasons = "; ".join(
             text if people in (["(host)"], seated) else f"{', '.join(people)}: {text}" for text, people in why.items()
         )
-        since, stops = (moment.replace("T", " ")[:16] for moment in (idle.since, idle.stops_at))
+        since, stops, looked = (when.replace("T", " ")[:16] for when in (idle.since, idle.stops_at, idle.looked_at))
         words = {
             "busy": f"up: {reasons}",
             "idle": f"idle since {since} UTC ({reasons or 'no notebook'}); stops at {stops} UTC",
@@ -122,7 +122,8 @@ def _render_idle(deployment: Deployment) -> Iterable[RenderableType]:
             "off": "up until it is stopped: idle_timeout is 0",
             "interrupted": f"up until {stops} UTC: {reasons}",
             "stopped": f"stopped{f' at {since} UTC' if since else ''}: {reasons}",
-        }.get(idle.state, idle.state)
+            "late": f"the idle stop has not looked since {looked} UTC\n    Fix: dstk up",
+        }.get("late" if idle.late else idle.state, idle.state)
         alike.setdefault(words, []).append(", ".join(seated) or idle.instance_id)
     if alike:
         yield Text("Hosts:", style="bold")

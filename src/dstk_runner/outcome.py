@@ -64,7 +64,8 @@ def read_idle(told: Mapping[str, Mapping[str, Any]]) -> tuple[Idle, ...]:
     return tuple(
         Idle(
             instance_id=host,
-            **{key: str(row.get(key) or "") for key in ("state", "since", "stops_at")},
+            **{key: str(row.get(key) or "") for key in ("state", "since", "stops_at", "looked_at")},
+            late=bool(row.get("late")),
             why={str(student): str(text) for student, text in (row.get("why") or {}).items()},
         )
         for host, row in rows

@@ -134,13 +134,16 @@ class Idle:
 
     `since` is when the last work ended, the host was stopped, or AWS said that it takes a spot instance back;
     `stops_at` is when that is, or when the host shuts itself down, unless somebody works before. Both are in ISO 8601,
-    UTC, or empty. `why` has a text for each student, and for the host as `(host)`.
+    UTC, or empty. `why` has a text for each student, and for the host as `(host)`. `looked_at` is when the host found
+    all that, empty where it was not asked; where that is `late`, the host looks no more, and the rest is of then.
     """
 
     instance_id: str
     state: str
     since: str = ""
     stops_at: str = ""
+    looked_at: str = ""
+    late: bool = False
     why: Mapping[str, str] = field(default_factory=dict)
 
     def to_json(self) -> Json:

@@ -24,10 +24,14 @@ def shown(*idle: Idle) -> str:
 
 
 def test_what_a_host_told_is_read_whatever_is_missing() -> None:
-    told = {"i-2": {"state": "busy", "since": None, "why": {"ada": "a kernel is busy"}}, "i-1": {}}
+    looked = "2026-11-25T20:41:10Z"
+    told = {
+        "i-2": {"state": "busy", "since": None, "looked_at": looked, "late": True, "why": {"ada": "a kernel is busy"}},
+        "i-1": {},
+    }
     assert read_idle(told) == (
         Idle(instance_id="i-1", state=""),
-        Idle(instance_id="i-2", state="busy", why={"ada": "a kernel is busy"}),
+        Idle(instance_id="i-2", state="busy", looked_at=looked, late=True, why={"ada": "a kernel is busy"}),
     )
 
 
@@ -53,6 +57,12 @@ def test_what_a_host_told_is_read_whatever_is_missing() -> None:
 )
 def test_a_host_is_told_with_its_reason(state: str, why: dict[str, str], words: str) -> None:
     assert words in shown(Idle(instance_id="i-1", state=state, since=SINCE, stops_at=STOPS, why=why))
+
+
+def test_a_host_that_looks_no_more_is_told_as_such_and_not_by_what_it_said_then() -> None:
+    late = Idle(instance_id="i-1", state="busy", looked_at="2026-11-25T20:39:10Z", late=True, why={"ada": "x"})
+    assert "ada: the idle stop has not looked since 2026-11-25 20:39 UTC Fix: dstk up" in shown(late)
+    assert "up: x" not in shown(late)
 
 
 def test_what_is_alike_is_said_once() -> None:

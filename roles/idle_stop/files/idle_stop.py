@@ -3,6 +3,8 @@
 
 It asks each notebook's own Jupyter what is going on there, and says what it found in /run/dstk/idle.json and, when that
 changes, in /var/log/dstk/idle.log. It needs nothing but Python: no program of dstk's has to run anywhere else.
+
+Nothing that a student's server says, and no disk that is full, may keep it from the end of a look.
 """
 
 from __future__ import annotations
@@ -17,10 +19,14 @@ import os
 import re
 import subprocess
 import time
+from collections.abc import Container, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
+
+from idle_judge import HOST, Memory, Seen, Verdict, announce, judge
 
 SETTINGS = Path("/etc/dstk")
 RUN = Path("/run/dstk")
@@ -40,8 +46,6 @@ HOST_WORK = {
     rb"^(\S*/)?apt-get\0|/apt\.systemd\.daily\0": "packages are being installed",
 }
 """What holds the host up beside its notebooks, by the command lines of processes."""
-HOST = "(host)"
-"""Under which what is not a notebook's stands; no login has a bracket."""
 
 
 @dataclass(frozen=True)
@@ -54,47 +58,21 @@ class Notebook:
     running: bool
 
 
-@dataclass(frozen=True)
-class Seen:
-    """What one look found. `work` says what goes on now; `last` is when something last did, in seconds since 1970."""
-
-    work: str = ""
-    open: bool = False
-    answers: bool = True
-    running: bool = True
-    last: float = 0.0
-
-
-@dataclass(frozen=True)
-class Memory:
-    """What is known of a notebook from the look before: when it was last at work, and when it last counted as such."""
-
-    real: float = 0.0
-    counted: float = 0.0
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """What becomes of the host: it is busy, idle, ending or off. Times are in seconds since 1970."""
-
-    state: str
-    since: float
-    stops_at: float
-    why: dict[str, str]
-    memories: dict[str, Memory]
-
-
 def find_notebooks(inspected: list[dict[str, Any]]) -> list[Notebook]:
-    """Read what `docker inspect` says of the containers of students."""
-    found = []
-    for entry in inspected:
+    """Read what `docker inspect` says of the containers of students, one each.
+
+    An upgrade that was killed leaves a second one, `dstk-<student>.before`: the one that runs counts.
+    """
+    found: dict[str, Notebook] = {}
+    for entry in sorted(inspected, key=lambda entry: not entry["Name"].endswith(".before")):
         bindings = (entry["HostConfig"].get("PortBindings") or {}).get("8888/tcp") or [{}]
         state = entry["State"]
         # one that is restarted again and again runs nothing
         running = state["Status"] in ("running", "paused")
-        port = int(bindings[0].get("HostPort") or 0)
-        found.append(Notebook(entry["Config"]["Labels"]["dstk.student"], port, int(state.get("Pid") or 0), running))
-    return sorted(found, key=lambda notebook: notebook.student)
+        student, port = entry["Config"]["Labels"]["dstk.student"], int(bindings[0].get("HostPort") or 0)
+        if running or student not in found or not found[student].running:
+            found[student] = Notebook(student, port, int(state.get("Pid") or 0), running)
+    return [found[student] for student in sorted(found)]
 
 
 def make_cookie(student: str, key: bytes, hashed_password: str, now: float) -> str:
@@ -176,65 +154,8 @@ def look(notebook: Notebook, now: float) -> Seen:
             # a clock that a student set ahead moves nothing
             last=min(now, max(map(parse_moment, moments))),
         )
-    except (OSError, ValueError, TypeError, KeyError, AttributeError, http.client.HTTPException):
+    except Exception:  # a student's server says what it likes: brackets without end, numbers beyond all numbers
         return Seen(answers=False)
-
-
-def judge(
-    seen: dict[str, Seen], before: dict[str, Memory], *, now: float, started: float, timeout: float, patience: float
-) -> Verdict:
-    """Say what becomes of the host.
-
-    Args:
-        seen: what this look found, by student.
-        before: what the look before left behind.
-        now: the time.
-        started: when the host started, which counts as work.
-        timeout: seconds without work after which it stops.
-        patience: seconds for which a browser that is open, or a Jupyter that does not answer, counts as work although
-            nothing goes on. A tab that was forgotten is what keeps most machines from stopping.
-    """
-    memories, why, held = {}, {}, False
-    for student, found in seen.items():
-        # one that nobody has looked at before has just been made, or was served by a run of dstk
-        old = before.get(student, Memory(now, now))
-        # a clock that was set back leaves moments behind that are yet to come
-        real = now if found.work else max(started, found.last, min(old.real, now))
-        waits = found.running and (found.open or not found.answers)
-        counts = bool(found.work) or (waits and now - real < patience)
-        memories[student] = Memory(real, now if counts else max(real, min(old.counted, now)))
-        if found.work or student != HOST:
-            why[student] = explain(found, counts)
-        held |= counts
-    since = max([started, *(memory.counted for memory in memories.values())])
-    return Verdict("busy" if held else "idle", since, since + timeout, why, memories)
-
-
-def explain(found: Seen, counts: bool) -> str:
-    """Say of one notebook why it holds the host, or does not."""
-    if found.work:
-        return found.work
-    if not found.running:
-        return "the notebook is stopped"
-    if not found.answers:
-        return "JupyterLab does not answer" + (", which counts as work for a while" if counts else "")
-    if found.open:
-        return "a notebook is open in a browser" + ("" if counts else ", and nothing has gone on in it for long")
-    return "nothing runs"
-
-
-def announce(verdict: Verdict, *, now: float, announced_for: float | None, warning: float) -> Verdict:
-    """Say whether the end is near. It never comes before it has been announced for as long as `warning` says.
-
-    Args:
-        verdict: what `judge` said.
-        now: the time.
-        announced_for: seconds since it was announced, by a clock that nobody sets; None where it was not.
-        warning: seconds.
-    """
-    if verdict.state != "idle" or now < verdict.stops_at - warning:
-        return verdict
-    return replace(verdict, state="ending", stops_at=max(verdict.stops_at, now + warning - (announced_for or 0.0)))
 
 
 def find_processor_seconds(pid: int) -> float | None:
@@ -294,11 +215,16 @@ def look_at_all(
     passed = time.monotonic() - before.get("moment", time.monotonic())
     for student, found in seen.items():
         earlier, by_now = before.get("used", {}).get(student), used.get(student)
-        if found.work or passed <= 0 or earlier is None or by_now is None:
+        if passed <= 0 or earlier is None or by_now is None:
             continue
         if (by_now - earlier) / passed >= BUSY_PROCESSORS:
-            seen[student] = replace(found, work="processes are at work")
+            seen[student] = replace(found, computes=True, work=found.work or "processes are at work")
     return seen
+
+
+def look_in_vain(students: Iterable[str]) -> dict[str, Seen]:
+    """Answer what is found where Docker does not answer: nothing is known of notebooks, and so none is culled."""
+    return {student: Seen(answers=False, computes=True) for student in students if student != HOST}
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -310,12 +236,13 @@ def read_json(path: Path) -> dict[str, Any]:
 
 
 def write_json(path: Path, values: dict[str, Any]) -> None:
-    """Write a file whole, which everybody may read who may enter its folder."""
-    path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+    """Write a file whole, which everybody may read who may enter its folder; on a full disk it stays as it was."""
     temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
-    temporary.chmod(0o644)
-    temporary.replace(path)
+    with suppress(OSError):
+        path.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        temporary.write_text(json.dumps(values) + "\n", encoding="utf-8")
+        temporary.chmod(0o644)
+        temporary.replace(path)
 
 
 def show_time(moment: float) -> str:
@@ -323,9 +250,18 @@ def show_time(moment: float) -> str:
     return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(moment))
 
 
-def tell(verdict: Verdict, timeout: float, now: float) -> None:
-    """Tell the admin, the log and the notebooks."""
+def tell(verdict: Verdict, timeout: float, now: float, at_work: Container[str] = ()) -> None:
+    """Tell the admin, the log and the notebooks.
+
+    Args:
+        verdict: what becomes of the host.
+        timeout: seconds after which idle kernels are culled.
+        now: the time, by which who reads it sees that the host still looks.
+        at_work: students whose kernels are not culled, for something computes there, or did a while ago, that Jupyter
+            does not see: a thread.
+    """
     told = {
+        "looked_at": show_time(now),
         "state": verdict.state,
         "since": show_time(verdict.since) if verdict.state in ("idle", "ending") else "",
         "stops_at": show_time(verdict.stops_at) if verdict.state in ("idle", "ending") else "",
@@ -335,26 +271,31 @@ def tell(verdict: Verdict, timeout: float, now: float) -> None:
     if (before.get("state"), before.get("why")) != (told["state"], told["why"]):
         write_log(now, verdict.state, "; ".join(f"{student}: {text}" for student, text in verdict.why.items()))
     write_json(RUN / "idle.json", told)
-    notice = {"stops_at": verdict.stops_at if verdict.state == "ending" else None, "cull": int(timeout)}
     for folder in SETTINGS.glob("*/jupyter"):
+        notice = {
+            "stops_at": verdict.stops_at if verdict.state == "ending" else None,
+            "cull": 0 if folder.parent.name in at_work else int(timeout),
+        }
         if read_json(folder / "idle.json") != notice:
             write_json(folder / "idle.json", notice)
 
 
 def write_log(now: float, state: str, text: str) -> None:
-    """Add a line to the log; one log of before is kept."""
-    LOG.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
-    if LOG.exists() and LOG.stat().st_size > LOG_BYTES:
-        LOG.replace(LOG.with_suffix(".log.1"))
-    with LOG.open("a", encoding="utf-8") as log:
-        log.write(f"{show_time(now)} {state}: {text}\n")
+    """Add a line to the log, where its disk has room; one log of before is kept."""
+    with suppress(OSError):
+        LOG.parent.mkdir(mode=0o755, parents=True, exist_ok=True)
+        if LOG.exists() and LOG.stat().st_size > LOG_BYTES:
+            LOG.replace(LOG.with_suffix(".log.1"))
+        with LOG.open("a", encoding="utf-8") as log:
+            log.write(f"{show_time(now)} {state}: {text}\n")
 
 
 def shut_down(verdict: Verdict, now: float) -> None:
     """Say why, and shut down, which for an instance of dstk means that it is stopped."""
     write_log(now, "stopping", f"nobody has worked here since {show_time(verdict.since)}")
     for folder in SETTINGS.glob("*/jupyter"):
-        (folder / "idle.json").unlink(missing_ok=True)
+        with suppress(OSError):
+            (folder / "idle.json").unlink()
     os.sync()
     run("systemctl", "poweroff")
 
@@ -369,11 +310,13 @@ def main() -> None:
     before = read_json(RUN / "idle-memory.json")
     notebooks = inspect_notebooks()
     used = {notebook.student: find_processor_seconds(notebook.pid) for notebook in notebooks or []}
-    seen = look_at_all(notebooks or [], used, before, now)
-    seen[HOST] = Seen(work="Docker does not answer" if notebooks is None else find_host_work())
+    memories = {student: Memory(*row) for student, row in before.get("memories", {}).items()}
+    seen = look_in_vain(memories) if notebooks is None else look_at_all(notebooks, used, before, now)
+    seen[HOST] = Seen(work=find_host_work(), answers=notebooks is not None)
+    computed = before.get("computed", {}) | {student: moment for student, found in seen.items() if found.computes}
     verdict = judge(
         seen,
-        {student: Memory(*row) for student, row in before.get("memories", {}).items()},
+        memories,
         now=now,
         started=now - float((PROCESSES / "uptime").read_text(encoding="utf-8").split()[0]),
         timeout=timeout,
@@ -387,10 +330,12 @@ def main() -> None:
         "memories": {student: [row.real, row.counted] for student, row in verdict.memories.items()},
         "moment": moment,
         "used": used,
+        "computed": computed,
         "announced": (moment if announced is None else announced) if verdict.state == "ending" else None,
     }
     write_json(RUN / "idle-memory.json", memory)
-    tell(verdict, timeout, now)
+    # what a thread made is not thrown away the moment that it is done
+    tell(verdict, timeout, now, {student for student, last in computed.items() if moment - last < timeout})
     if verdict.state == "ending" and now >= verdict.stops_at:
         shut_down(verdict, now)
 

@@ -1,10 +1,15 @@
-"""Why a host that is stopped was stopped, by what EC2 says of it."""
+"""What is told of the idle stop: by a host that runs, and by EC2 of one that is stopped."""
 
 from __future__ import annotations
 
+import calendar
 import re
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from typing import Any
+
+LATE_LOOKS = 5
+"""So many looks may be missing before a host is said not to look any more; one takes a minute at worst, mostly none."""
 
 _REASONS = {
     "Server.SpotInstanceShutdown": (
@@ -36,9 +41,24 @@ def idle_stop_known(code: str, transition: str) -> dict[str, Any]:
     }
 
 
+def idle_stop_told(told: Mapping[str, Any], interval: int, now: float | None = None) -> dict[str, Any]:
+    """Answer what a host told, with ``late`` added: whether it has stopped looking, so that the rest is of then.
+
+    Args:
+        told: what its idle stop wrote. One of before wrote no time, and is not late.
+        interval: seconds between two looks.
+        now: seconds since 1970; by default this machine's clock, which must be right to a few minutes.
+    """
+    looked_at = str(told.get("looked_at") or "")
+    if not looked_at:
+        return {**told, "late": False}
+    looked = calendar.timegm(time.strptime(looked_at, "%Y-%m-%dT%H:%M:%SZ"))
+    return {**told, "late": (time.time() if now is None else now) - looked > LATE_LOOKS * interval}
+
+
 class FilterModule:
     """What Ansible looks for in a filter plugin."""
 
     def filters(self) -> dict[str, Callable[..., object]]:
         """Return the filters by the names they have in templates."""
-        return {"idle_stop_known": idle_stop_known}
+        return {"idle_stop_known": idle_stop_known, "idle_stop_told": idle_stop_told}

@@ -89,7 +89,10 @@ def count_deeds_alone() -> None:
 
 
 async def cull(manager: Any) -> None:
-    """Cull idle kernels to which nobody is connected. Busy ones stay: Jupyter's defaults say so."""
+    """Cull idle kernels to which nobody is connected. Busy ones stay: Jupyter's defaults say so.
+
+    Jupyter calls a kernel idle in which a thread computes. The host sees the thread, and says 0, which is never.
+    """
     seconds = read_notice(NOTICE)[0].get("cull", 0)
     manager.cull_idle_timeout = seconds if isinstance(seconds, int) else 0
     if manager.cull_idle_timeout > 0:

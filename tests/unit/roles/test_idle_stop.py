@@ -2,39 +2,23 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
-from types import ModuleType, SimpleNamespace
+from types import ModuleType
 from typing import Any
 
 import pytest
 
-from support.environment import ROOT
-
-ROLE = ROOT / "roles" / "idle_stop"
-HOUR = 3600.0
-NOW = 1_800_000_000.0
-
-
-def load(path: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
+from support.idle_program import HOUR, NOW, load_program
 
 
 @pytest.fixture(scope="module")
 def program() -> ModuleType:
-    return load(ROLE / "files" / "idle_stop.py", "idle_stop_program")
+    return load_program()
 
 
 def judge(program: ModuleType, seen: dict[str, Any], before: dict[str, Any] | None = None, **options: float) -> Any:
@@ -129,6 +113,7 @@ def test_a_name_cannot_write_on_an_admins_terminal(program: ModuleType) -> None:
 
 def test_notebooks_are_found_by_their_labels(program: ModuleType) -> None:
     entry = {
+        "Name": "/dstk-ada",
         "Config": {"Labels": {"dstk.student": "ada"}},
         "State": {"Status": "running", "Pid": 7},
         "HostConfig": {"PortBindings": {"8888/tcp": [{"HostIp": "127.0.0.1", "HostPort": "8889"}]}},
@@ -136,6 +121,33 @@ def test_notebooks_are_found_by_their_labels(program: ModuleType) -> None:
     stopped = {**entry, "State": {"Status": "restarting", "Pid": 0}, "HostConfig": {"PortBindings": None}}
     assert program.find_notebooks([entry]) == [program.Notebook("ada", 8889, 7, True)]
     assert program.find_notebooks([stopped]) == [program.Notebook("ada", 0, 0, False)]
+
+
+@pytest.mark.parametrize(
+    ("states", "port"),
+    [
+        ({"dstk-ada": "running", "dstk-ada.before": "exited"}, 1),
+        ({"dstk-ada": "running", "dstk-ada.before": "running"}, 1),
+        ({"dstk-ada": "created", "dstk-ada.before": "running"}, 2),
+        ({"dstk-ada": "exited", "dstk-ada.before": "exited"}, 1),
+    ],
+    ids=["after it stopped", "both run", "before it ran", "none runs"],
+)
+@pytest.mark.parametrize("turned", [False, True])
+def test_an_upgrade_that_was_killed_hides_no_notebook_that_runs(
+    program: ModuleType, states: dict[str, str], port: int, turned: bool
+) -> None:
+    entries = [
+        {
+            "Name": f"/{name}",
+            "Config": {"Labels": {"dstk.student": "ada"}},
+            "State": {"Status": state, "Pid": 7},
+            "HostConfig": {"PortBindings": {"8888/tcp": [{"HostPort": "2" if "before" in name else "1"}]}},
+        }
+        for name, state in states.items()
+    ]
+    found = program.find_notebooks(entries[::-1] if turned else entries)
+    assert found == [program.Notebook("ada", port, 7, "running" in states.values())]
 
 
 def test_a_cookie_is_signed_as_tornado_signs_it(program: ModuleType) -> None:
@@ -186,8 +198,19 @@ def test_a_notebook_is_asked_for_what_goes_on(program: ModuleType, jupyter: tupl
 
 @pytest.mark.parametrize(
     "said",
-    [{}, {"status": "no json"}, {"status": [], "kernels": []}, {"status": {"last_activity": "never"}, "kernels": []}],
-    ids=["nothing", "no json", "another shape", "no time"],
+    [
+        {},
+        {"status": "no json"},
+        {"status": [], "kernels": []},
+        {"status": {"last_activity": "never"}, "kernels": []},
+        {"status": "[" * 500_000},
+        {
+            "status": {"last_activity": "2026-11-25T10:00:00Z"},
+            "kernels": '[{"last_activity": "2026-11-25T10:00:00Z", "connections": 1e999}]',
+            "sessions": [],
+        },
+    ],
+    ids=["nothing", "no json", "another shape", "no time", "brackets without end", "a number beyond all numbers"],
 )
 def test_who_says_nonsense_does_not_answer(
     program: ModuleType, jupyter: tuple[Any, type[Teller]], said: dict[str, Any]
@@ -209,6 +232,16 @@ def test_processes_that_no_kernel_tells_of_are_work(program: ModuleType, monkeyp
     before = {"moment": time.monotonic() - 60, "used": {"ada": 100.0, "ben": 100.0}}
     seen = program.look_at_all(notebooks, {"ada": 130.0, "ben": 101.0}, before, NOW)
     assert {name: found.work for name, found in seen.items()} == {"ada": "processes are at work", "ben": ""}
+    assert {name: found.computes for name, found in seen.items()} == {"ada": True, "ben": False}
+
+
+def test_a_busy_kernel_does_not_hide_that_processes_compute(
+    program: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(program, "look", lambda notebook, now: program.Seen(work="a kernel is busy"))
+    before = {"moment": time.monotonic() - 60, "used": {"ada": 100.0}}
+    seen = program.look_at_all([program.Notebook("ada", 0, 1, True)], {"ada": 130.0}, before, NOW)
+    assert seen["ada"] == program.Seen(work="a kernel is busy", computes=True)
 
 
 def test_processor_time_is_read_from_either_version_of_control_groups(
@@ -263,82 +296,6 @@ def test_the_log_has_a_line_only_when_something_changed(
     assert program.LOG.read_text().count("idle: ada: nothing runs") == 1
     said = json.loads((tmp_path / "RUN" / "idle.json").read_text())
     assert said["stops_at"] == program.show_time(NOW + HOUR)
+    assert said["looked_at"] == program.show_time(NOW + 120)
     notice = json.loads((tmp_path / "SETTINGS" / "ada" / "jupyter" / "idle.json").read_text())
     assert notice == {"stops_at": None, "cull": 7200}
-
-
-@pytest.fixture
-def host(program: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The folder of a host that has run for a day, with ada's notebook, which has been idle for as long."""
-    for name in ("SETTINGS", "RUN", "LOG", "PROCESSES"):
-        monkeypatch.setattr(program, name, tmp_path / name)
-    (tmp_path / "SETTINGS" / "ada" / "jupyter").mkdir(parents=True)
-    (tmp_path / "PROCESSES").mkdir()
-    (tmp_path / "PROCESSES" / "uptime").write_text(f"{24 * HOUR} 0")
-    monkeypatch.setattr(program, "inspect_notebooks", lambda: [program.Notebook("ada", 1, 1, True)])
-    monkeypatch.setattr(program, "look", lambda notebook, now: program.Seen(last=now - 24 * HOUR))
-    monkeypatch.setattr(program, "run", lambda *command: (tmp_path / "ran").write_text(" ".join(command)))
-    monkeypatch.setattr(program, "time", SimpleNamespace(strftime=time.strftime, gmtime=time.gmtime))
-    return tmp_path
-
-
-def look(program: Any, host: Path, hours: float, *, timeout: float = 2 * HOUR) -> tuple[str, dict[str, Any]]:
-    """Look some hours later, and answer the state and the notice to ada."""
-    (host / "PROCESSES" / "uptime").write_text(f"{(24 + hours) * HOUR} 0")
-    program.time.time = lambda: NOW + hours * HOUR
-    program.time.monotonic = lambda: hours * HOUR
-    (host / "SETTINGS" / "idle.json").write_text(
-        json.dumps({"timeout": timeout, "warning": 600, "connected": 8 * HOUR})
-    )
-    program.main()
-    notice = host / "SETTINGS" / "ada" / "jupyter" / "idle.json"
-    state = json.loads((host / "RUN" / "idle.json").read_text())["state"]
-    return state, json.loads(notice.read_text()) if notice.exists() else {}
-
-
-def test_a_host_announces_its_end_and_shuts_down(program: ModuleType, host: Path) -> None:
-    assert [look(program, host, hours)[0] for hours in (0, 1.8)] == ["idle", "idle"]
-    # a minute late, and the notice stands for ten minutes all the same
-    state, notice = look(program, host, 1.85)
-    assert (state, notice) == ("ending", {"stops_at": pytest.approx(NOW + 1.85 * HOUR + 600), "cull": 7200})
-    assert not (host / "ran").exists()
-    assert look(program, host, 2.1) == ("ending", {})
-    assert (host / "ran").read_text() == "systemctl poweroff"
-    assert "stopping: nobody has worked here since" in (host / "LOG").read_text()
-
-
-def test_without_a_timeout_no_host_stops_and_no_kernel_is_culled(program: ModuleType, host: Path) -> None:
-    for hours in (0, 9, 99):
-        assert look(program, host, hours, timeout=0) == ("off", {"stops_at": None, "cull": 0})
-    assert not (host / "ran").exists()
-
-
-def test_the_time_of_the_host_runs_from_the_end_of_a_shell(
-    program: ModuleType, host: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(program, "find_host_work", lambda: "somebody is logged in by SSH")
-    assert [look(program, host, hours)[0] for hours in (0, 5)] == ["busy", "busy"]
-    monkeypatch.setattr(program, "find_host_work", lambda: "")
-    assert look(program, host, 6)[0] == "idle"
-    assert json.loads((host / "RUN" / "idle.json").read_text())["stops_at"] == program.show_time(NOW + 7 * HOUR)
-
-
-def test_a_docker_that_does_not_answer_holds_the_host(
-    program: ModuleType, host: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(program, "inspect_notebooks", lambda: None)
-    assert [look(program, host, hours)[0] for hours in (0, 9, 99)] == ["busy", "busy", "busy"]
-
-
-@pytest.mark.parametrize(
-    ("code", "transition", "since", "word"),
-    [
-        ("Client.InstanceInitiatedShutdown", "", "", "shut itself down"),
-        ("Client.UserInitiatedShutdown", "User initiated (2026-11-25 22:10:11 GMT)", "2026-11-25T22:10:11Z", "asked"),
-        ("Server.SpotInstanceShutdown", "", "", "AWS took this spot instance back"),
-    ],
-)
-def test_of_a_stopped_host_is_said_what_ec2_knows(code: str, transition: str, since: str, word: str) -> None:
-    known = load(ROLE / "filter_plugins" / "idle_stop.py", "idle_stop_filter").idle_stop_known(code, transition)
-    assert (known["state"], known["since"]) == ("stopped", since)
-    assert word in known["why"]["(host)"]
