@@ -20,6 +20,12 @@ KIND_TAG, BACKUP, FINAL = "dstk:kind", "backup", "final"
 EXPIRES_TAG = "dstk:expires"
 REPLACED_TAG = "dstk:replaced"
 """Of a data volume in whose place another was put: whose homes it was, and until when."""
+RESTORED_TAG = "dstk:restored"
+"""Of a data volume that was made of a snapshot, until a host runs with it: whose homes, and of which snapshot."""
+LAST_TAG = "dstk:last-snapshot"
+"""Of a data volume that is being deleted: its last snapshot, so that a run that goes on takes no second one."""
+PASSING_TAGS = frozenset({RESTORED_TAG, LAST_TAG})
+"""What is true of a volume for a while, and of nothing that is made of it."""
 POLICY_TAG = "aws:dlm:lifecycle-policy-id"
 """AWS's own mark of what Data Lifecycle Manager made."""
 KEPT, KEPT_DAYS = 7, 90
@@ -63,6 +69,7 @@ def tags_of(row: Mapping[str, Any]) -> dict[str, str]:
 def find_snapshot_tags(volume: Mapping[str, Any], now: datetime.datetime) -> dict[str, str]:
     """Answer the tags of a backup of a volume: the volume's own, and what it is and until when."""
     own = {key: value for key, value in tags_of(volume).items() if not key.startswith("aws:")}
+    own = {key: value for key, value in own.items() if key not in PASSING_TAGS}
     name = f"{own.get(DEPLOYMENT_TAG, '')}-{own.get(HOMES_TAG, '')}"
     expires = (now + datetime.timedelta(days=KEPT_DAYS)).date().isoformat()
     return {**own, "Name": name, KIND_TAG: BACKUP, EXPIRES_TAG: expires}

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from ansible.module_utils.dstk_aws_errors import Explanation
+from ansible.module_utils.dstk_backup import HOMES_TAG, PASSING_TAGS
 from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, error_code, tags_of
 from ansible.module_utils.dstk_fleet import Fleet, explain_error
 from ansible.module_utils.dstk_launch import NO_CAPACITY, Launcher, run_parameters
@@ -13,7 +14,6 @@ from ansible.module_utils.dstk_seats import DEDICATED, HOST_TAG, Host, Settlemen
 from ansible.module_utils.dstk_spot import explain_scarcity
 from ansible.module_utils.dstk_volumes import (
     DEVICE,
-    HOMES_TAG,
     HomeVolume,
     find_host_name,
     find_size,
@@ -92,7 +92,7 @@ def tend_volumes(
     fleet: Fleet,
     wishes: Wishes,
     work: Work,
-    volumes: Iterable[HomeVolume],
+    volumes: Sequence[HomeVolume],
     seen: Mapping[str, Mapping[str, Any]],
     capacities: Mapping[str, int],
     check_mode: bool,
@@ -124,6 +124,10 @@ def tend_volumes(
             work.fail([seat.student for seat in work.seats.pop(hosts[volume_id])], Explanation(said, reason.fix))
         else:
             work.warnings.append(said)
+    for volume in volumes:
+        # a host runs with it: what it was made of is not what it holds any more
+        if passing := PASSING_TAGS & volume.tags.keys():
+            fleet.untag(volume.id, passing)
     work.warnings += grow(fleet, growing)
 
 

@@ -13,13 +13,11 @@ with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing l
     from botocore.exceptions import ClientError
 
 from ansible.module_utils.dstk_aws_errors import Explanation
-from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, error_code, filters, find_all, tags_of, throttled
+from ansible.module_utils.dstk_backup import HOMES_TAG, LAST_TAG, PASSING_TAGS, REPLACED_TAG
+from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, chunks, error_code, filters, find_all, tags_of, throttled
 from ansible.module_utils.dstk_fleet import Fleet, LingerError, explain_error
 from ansible.module_utils.dstk_seats import HOST_TAG, PLACEMENT_TAG, SEAT_TAG, STUDENT_TAG
 
-HOMES_TAG = "dstk:homes"
-REPLACED_TAG = "dstk:replaced"
-"""What a volume bears instead when a restore has put another in its place."""
 DEVICE = "/dev/sdf"
 """Under which name AWS attaches it: https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/device_naming.html"""
 GB_A_SEAT = 10
@@ -147,6 +145,9 @@ def attach(fleet: Fleet, wanted: Mapping[str, HomeVolume]) -> dict[str, Explanat
                 fleet.changing.wait()
                 asked.add(key)
                 try:
+                    if LAST_TAG in seen[wanted[key].id].tags:
+                        # what is written from now on is not in that snapshot
+                        fleet.untag(wanted[key].id, [LAST_TAG])
                     throttled(fleet.client.attach_volume, VolumeId=wanted[key].id, InstanceId=key, Device=DEVICE)
                 except ClientError as error:
                     failed[key] = explain_error(error)
@@ -193,6 +194,8 @@ def grow(fleet: Fleet, wanted: Mapping[str, int]) -> list[str]:
 def snapshot(fleet: Fleet, volumes: Sequence[HomeVolume], *, expires: str, timeout: float) -> list[dict[str, Any]]:
     """Take a last snapshot of each volume, and wait until they are complete.
 
+    One of the last day that a run took which did not come to its end is used, unless a host had the volume since.
+
     Args:
         fleet: whose deployment.
         volumes: which.
@@ -202,9 +205,11 @@ def snapshot(fleet: Fleet, volumes: Sequence[HomeVolume], *, expires: str, timeo
     Raises:
         LingerError: they are not complete then, or failed; nothing may be deleted.
     """
-    made = {}
-    for volume in volumes:
-        tags = {**volume.tags, DEPLOYMENT_TAG: fleet.deployment, "dstk:kind": "final", "dstk:expires": expires}
+    made = _find_last(fleet.client, volumes)
+    begun = {volume.id for volume in made.values()}
+    for volume in [volume for volume in volumes if volume.id not in begun]:
+        own = {key: value for key, value in volume.tags.items() if key not in PASSING_TAGS}
+        tags = {**own, DEPLOYMENT_TAG: fleet.deployment, "dstk:kind": "final", "dstk:expires": expires}
         labels = [{"Key": key, "Value": value} for key, value in sorted(tags.items())]
         fleet.changing.wait()
         answer = throttled(
@@ -214,6 +219,7 @@ def snapshot(fleet: Fleet, volumes: Sequence[HomeVolume], *, expires: str, timeo
             TagSpecifications=[{"ResourceType": "snapshot", "Tags": labels}],
         )
         made[answer["SnapshotId"]] = volume
+    fleet.tag_all({volume.id: {LAST_TAG: key} for key, volume in made.items() if volume.id not in begun})
     deadline = time.monotonic() + timeout
     while made:
         rows = find_all(fleet.client, "describe_snapshots", "Snapshots", SnapshotIds=list(made))
@@ -228,6 +234,24 @@ def snapshot(fleet: Fleet, volumes: Sequence[HomeVolume], *, expires: str, timeo
             )
         time.sleep(2)
     return [{"id": key, "size": volume.size, "homes": volume.homes, "expires": expires} for key, volume in made.items()]
+
+
+def _find_last(client: Any, volumes: Sequence[HomeVolume]) -> dict[str, HomeVolume]:
+    """Answer the last snapshots that there are already, each with its volume."""
+    noted = {volume.tags[LAST_TAG]: volume for volume in volumes if LAST_TAG in volume.tags}
+    oldest = datetime.datetime.now(datetime.UTC) - datetime.timedelta(days=1)
+    rows = [
+        row
+        for part in chunks(list(noted))
+        for row in find_all(client, "describe_snapshots", "Snapshots", Filters=filters({"snapshot-id": part}))
+    ]
+    return {
+        row["SnapshotId"]: noted[row["SnapshotId"]]
+        for row in rows
+        if row["State"] in ("pending", "completed")
+        and row["VolumeId"] == noted[row["SnapshotId"]].id
+        and row["StartTime"] > oldest
+    }
 
 
 def await_released(fleet: Fleet, volumes: Sequence[HomeVolume], *, timeout: float = ATTACH_SECONDS) -> list[HomeVolume]:

@@ -15,8 +15,10 @@ with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing l
 from ansible.module_utils.dstk_backup import EXPIRES_TAG, HOMES_TAG, KEPT, KIND_TAG, find_latest
 from ansible.module_utils.dstk_ec2 import ec2_client, filters, tags_of, throttled
 from ansible.module_utils.dstk_fleet import Fleet, LingerError
-from ansible.module_utils.dstk_seats import HOST_TAG, STUDENT_TAG
+from ansible.module_utils.dstk_launch import LIVE, state_of
+from ansible.module_utils.dstk_restore import choose, find_strangers
 from ansible.module_utils.dstk_vault import Row, Vault, VaultError, find_attached
+from ansible.module_utils.dstk_volumes import find_host_name
 
 DOCUMENTATION = """
 module: dstk_backups
@@ -27,7 +29,8 @@ description:
   - C(taken) makes a snapshot of each data volume, waits until they are whole, and then deletes those that are too many.
   - C(restored) stops the hosts that have the homes, and puts volumes that are made of snapshots in the place of theirs,
     which are kept, with the tag C(dstk:replaced). Hosts are not started again. Where no volume has the homes, the new
-    one waits for its host.
+    one waits for its host. Only where those who sit there now are in the snapshot, by login and identity; of C(latest),
+    where nothing is left of the deployment, all.
   - C(known) only tells which snapshots there are.
   - C(lent) makes a volume of a snapshot of a host's homes, C(attached) attaches it to the host, C(returned) deletes it,
     for the while in which homes are copied from it.
@@ -57,6 +60,11 @@ options:
     description: C(lent), C(attached), C(returned), the host.
     type: str
     default: ""
+  students:
+    description: C(lent), the logins whose homes are wanted; the snapshot must be of these very people. Empty means all.
+    type: list
+    elements: str
+    default: []
   volume:
     description: C(attached), the volume that was lent.
     type: str
@@ -110,9 +118,13 @@ volume:
   type: str
   returned: when O(state=lent)
 failures:
-  description: By homes, why there is no snapshot.
+  description: By homes, why there is no snapshot, or why they are not as they were.
   type: dict
-  returned: when O(state=taken)
+  returned: when O(state) is taken or restored
+skipped:
+  description: By homes, why they stay as they are; the snapshot is of other people, or nobody has them any more.
+  type: dict
+  returned: when O(state=restored)
 changes:
   description: What was made or deleted, or in check mode would be.
   type: list
@@ -123,6 +135,10 @@ changes:
 
 LENDING = ("lent", "attached", "returned")
 RUNNING = ("pending", "running", "stopping")
+OTHER_FIX = (
+    "name a snapshot of the people who sit there now, which `dstk backup --list` shows; with `--student` one home of "
+    "it comes beside that of now"
+)
 
 
 def describe(row: Row) -> dict[str, Any]:
@@ -152,11 +168,18 @@ def ensure_taken(vault: Vault, params: dict[str, Any], now: datetime.datetime) -
 
 
 def ensure_restored(vault: Vault, params: dict[str, Any], now: datetime.datetime) -> dict[str, Any]:
-    """Stop the hosts, and give them volumes made of snapshots."""
-    chosen = find_chosen(vault, params["snapshot"])
-    homes = [tags_of(row)[HOMES_TAG] for row in chosen]
-    fleet, attached = Fleet(vault.client, vault.deployment), find_attached(vault.find_volumes(), homes)
-    hosts = [item["InstanceId"] for item in fleet.find(RUNNING) if item["InstanceId"] in attached]
+    """Stop the hosts, and give them volumes made of snapshots; what fails at one home fails at no other."""
+    fleet = Fleet(vault.client, vault.deployment)
+    volumes, instances = vault.find_volumes(), {item["InstanceId"]: item for item in fleet.find(LIVE)}
+    asked = find_chosen(vault, params["snapshot"])
+    chosen, skipped = choose(asked, volumes, list(instances.values()), latest=params["snapshot"] == "latest")
+    if not chosen:
+        raise VaultError(
+            "\n".join(f"The homes of {homes} stay as they are: {reason}" for homes, reason in sorted(skipped.items()))
+            + f"\nFix: {OTHER_FIX}"
+        )
+    attached = find_attached(volumes, [tags_of(row)[HOMES_TAG] for row in chosen])
+    hosts = [key for key in attached if key in instances and state_of(instances[key]) in RUNNING]
     if hosts and not vault.check_mode:
         fleet.stop(hosts, timeout=params["timeout"])
 
@@ -167,7 +190,14 @@ def ensure_restored(vault: Vault, params: dict[str, Any], now: datetime.datetime
         )
         return min(row["Location"] for row in offered["InstanceTypeOfferings"])
 
-    return {"restored": [vault.restore(row, find_zone, now) for row in chosen], "instance_ids": hosts}
+    restored, failures = [], {}
+    for row in chosen:
+        try:
+            restored.append(vault.restore(row, find_zone, now, instances))
+        except (BotoCoreError, ClientError, VaultError) as error:
+            said = str(error).partition("\n")[0]
+            failures[tags_of(row)[HOMES_TAG]] = f"{said}; `dstk restore {row['SnapshotId']}` goes on with these alone"
+    return {"restored": restored, "instance_ids": hosts, "failures": failures, "skipped": skipped}
 
 
 def lend(vault: Vault, params: dict[str, Any]) -> dict[str, Any]:
@@ -180,8 +210,12 @@ def lend(vault: Vault, params: dict[str, Any]) -> dict[str, Any]:
     else:
         [instance] = [row for row in Fleet(vault.client, vault.deployment).find(RUNNING) if row["InstanceId"] == host]
         tags = tags_of(instance)
-        homes = f"host{tags[HOST_TAG]}" if tags.get(HOST_TAG) else tags.get(STUDENT_TAG, "")
+        homes = find_host_name(tags)
         [chosen] = find_chosen(vault, params["snapshot"], homes)
+        if strangers := find_strangers(tags_of(chosen), tags, params["students"]):
+            raise VaultError(
+                f"in {chosen['SnapshotId']} these logins are other people's: {', '.join(strangers)}\nFix: {OTHER_FIX}"
+            )
         return vault.lend(chosen, instance)
     return {}
 
@@ -212,6 +246,7 @@ def main() -> None:
             "snapshot": {"type": "str", "default": "latest"},
             "instance_type": {"type": "str", "default": "t2.micro"},
             "instance_id": {"type": "str", "default": ""},
+            "students": {"type": "list", "elements": "str", "default": []},
             "volume": {"type": "str", "default": ""},
             "timeout": {"type": "float", "default": 3600},
         },
@@ -231,6 +266,8 @@ def main() -> None:
         module.fail_json(msg=str(error))
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg=f"Backups of {params['deployment']}")
+    for homes, reason in answer.get("skipped", {}).items():
+        module.warn(f"The homes of {homes} stay as they are: {reason}")
     module.exit_json(changed=bool(vault.changes), changes=vault.changes, **answer)
 
 

@@ -156,6 +156,9 @@ def destroy(
             tell(display.render_resources(found))
         # a script without --yes is wrong on the day on which there is nothing, too
         if found or not sys.stdin.isatty():
+            replaced = [item.id for item in found if item.is_replaced]
+            if replaced and not no_final_backup:
+                tell(f"No last backup is made of what a restore replaced: {', '.join(replaced)}")
             confirm(f"Delete these {len(found)}, {_describe_data(delete_data, no_final_backup)}?")
     with follow(open_errors(), config, "destroy") as progress:
         result = api.destroy(config, delete_data=delete_data, final_backup=not no_final_backup, on_event=progress)

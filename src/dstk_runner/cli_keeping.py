@@ -77,9 +77,10 @@ def render_restoration(result: keeping.Restoration) -> RenderableType:
     table = _make_table("homes", "as in", "on", "instead of")
     for item in result.restored:
         table.add_row(item.homes, item.snapshot, item.volume, item.replaced or "none")
+    lines = [Text(f"The homes of {homes} stay as they are: {why}") for homes, why in result.skipped.items()]
     if result.started:
-        return Group(table, display.render_deployment(result.started))
-    return Group(table, Text("No host ran: `dstk up` makes or starts them, with these homes."))
+        return Group(table, *lines, display.render_deployment(result.started))
+    return Group(table, *lines, Text("No host ran: `dstk up` makes or starts them, with these homes."))
 
 
 def _render_recovered(work: Classwork[Recovered]) -> RenderableType:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +75,15 @@ class Restored:
 
 @dataclass(frozen=True, kw_only=True)
 class Restoration:
-    """What was restored, and the deployment after its hosts have started again; None where none ran."""
+    """What was restored, and the deployment after its hosts have started again; None where none ran.
+
+    `skipped` says by homes why they stay as they are: the snapshot is of other people, or nobody has them any more.
+    """
 
     deployment: str
     region: str
     restored: tuple[Restored, ...] = ()
+    skipped: Mapping[str, str] = field(default_factory=dict)
     started: Deployment | None = None
     failures: tuple[Failure, ...] = ()
     log: Path | None = None
@@ -95,6 +99,7 @@ class Restoration:
         return {
             **open_document(self),
             "restored": [asdict(item) for item in self.restored],
+            "skipped": dict(self.skipped),
             "notebooks": notebooks,
             "failures": [failure.to_json() for failure in self.failures],
         }
@@ -146,7 +151,8 @@ def restore(
     """Let homes be as they were in a snapshot. Raises what `deploy` does.
 
     The volume that has them now is kept. Hosts that run are stopped for it and started again, with new addresses; where
-    there is no host, the next `deploy` makes it with these homes.
+    there is no host, the next `deploy` makes it with these homes. Homes of other people than sit there now are skipped;
+    what fails at one home fails at no other.
 
     Args:
         snapshot: its id, or `latest` for the newest of each volume.
@@ -167,6 +173,7 @@ def restore(
             deployment=wanted.deployment,
             region=wanted.region,
             restored=tuple(Restored(**row) for row in told.get("homes", ())),
+            skipped=dict(sorted(told.get("skipped", {}).items())),
             failures=_find_failures(wanted, result, log),
             log=log,
         )

@@ -257,6 +257,11 @@ class Resource:
     expires: str = ""
     usd_month: float | None = None
 
+    @property
+    def is_replaced(self) -> bool:
+        """Whether it is a volume in whose place a restore has put another: no login has a space, and its time has."""
+        return self.kind == "volume" and " until " in self.homes
+
     def stays(self, *, delete_data: bool = False) -> bool:
         """Whether `destroy` keeps it: work stays, and so does a backup, whatever becomes of the work."""
         return self.kept or (bool(self.homes) and not (delete_data and self.kind == "volume"))

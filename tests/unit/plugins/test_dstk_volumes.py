@@ -219,3 +219,48 @@ def test_nobody_works_on_a_volume_that_cannot_say_whose_it_is(place: Place, monk
     monkeypatch.undo()
     assert seats(place.ensure("ada")) == [["ada"]]
     assert homes(place)[0]["tags"]["dstk:homes"] == "ada"
+
+
+def finals(place: Place) -> list[str]:
+    """The last snapshots."""
+    by = [{"Name": "tag:dstk:kind", "Values": ["final"]}]
+    return [row["SnapshotId"] for row in place.aws.describe_snapshots(OwnerIds=["self"], Filters=by)["Snapshots"]]
+
+
+def test_a_destroy_that_is_repeated_takes_no_second_last_snapshot(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.ensure("ada")
+    monkeypatch.setattr(place.aws, "delete_volume", _refuse)
+    with pytest.raises(ClientError):
+        destroy(place, delete_data=True)
+    monkeypatch.undo()
+    [first] = finals(place)
+    assert [row["id"] for row in destroy(place, delete_data=True)["snapshots"]] == [first]
+    assert finals(place) == [first]
+
+
+def test_what_was_written_after_a_last_snapshot_gets_one_of_its_own(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place.ensure("ada")
+    monkeypatch.setattr(place.aws, "delete_volume", _refuse)
+    with pytest.raises(ClientError):
+        destroy(place, delete_data=True)
+    monkeypatch.undo()
+    place.ensure("ada")
+    assert "dstk:last-snapshot" not in homes(place)[0]["tags"]
+    destroy(place, delete_data=True)
+    assert len(finals(place)) == 2
+
+
+def _refuse(**request: Any) -> Any:
+    raise ClientError({"Error": {"Code": "UnauthorizedOperation", "Message": "no"}}, "DeleteVolume")
+
+
+def test_a_host_that_runs_takes_from_its_volume_what_it_was_made_of(place: Place) -> None:
+    place.ensure("ada")
+    [volume] = homes(place)
+    place.aws.create_tags(Resources=[volume["id"]], Tags=[{"Key": "dstk:restored", "Value": "ada of snap-1"}])
+    place.ensure("ada")
+    assert "dstk:restored" not in homes(place)[0]["tags"]
