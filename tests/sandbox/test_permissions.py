@@ -64,7 +64,9 @@ def test_with_ssm_an_instance_has_the_profile(session_life: tuple[Path, dict[str
     assert session_life[1]["IamInstanceProfile"]["Arn"].endswith(f"/dstk/{DEPLOYMENT}-{REGION}")
 
 
-def test_with_ssm_nothing_is_left_but_the_role_of_last_snapshots(place: Place, session_life: tuple[Path, dict[str, Any], set[str]]) -> None:
+def test_with_ssm_only_the_role_of_last_snapshots_is_left(
+    place: Place, session_life: tuple[Path, dict[str, Any], set[str]]
+) -> None:
     iam, s3 = place.make_client("iam"), place.make_client("s3")
     assert session_life[2]
     roles = [role["RoleName"] for role in iam.list_roles()["Roles"]]
