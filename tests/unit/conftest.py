@@ -14,6 +14,7 @@ import pytest
 
 from dstk_runner import sandbox
 from support.environment import FOREIGN
+from support.world import World
 
 
 def offer_few_images() -> None:
@@ -57,3 +58,18 @@ def account(api_folder: Path, home: Path, monkeypatch: pytest.MonkeyPatch) -> No
     """The user speaks to that sandbox."""
     for name, value in sandbox.environment(directory=api_folder).items():
         monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def world(home: Path, monkeypatch: pytest.MonkeyPatch) -> World:
+    world = World()
+    monkeypatch.setattr("dstk_runner.resources.find_resources", world.find_resources)
+    monkeypatch.setattr("dstk_runner.resources.find_baked", lambda region: ())
+    monkeypatch.setattr("dstk_runner.resources.find_kept", lambda **_: world.kept)
+    monkeypatch.setattr("dstk_runner.resources.has_expiry", lambda **_: world.expiry)
+    monkeypatch.setattr("dstk_runner.roll.find_hosts", world.find_hosts)
+    monkeypatch.setattr("dstk_runner.checks.run_checks", world.run_checks)
+    monkeypatch.setattr(
+        "dstk_runner.playbooks.run_playbook", lambda name, **options: world.run_playbook(name, **options)
+    )
+    return world

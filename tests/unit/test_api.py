@@ -1,3 +1,5 @@
+"""What the library does with a request, and what it tells of it."""
+
 from __future__ import annotations
 
 from pathlib import Path
@@ -10,73 +12,9 @@ import dstk_runner
 from dstk_runner import api
 from dstk_runner.display import render_deployment
 from dstk_runner.errors import ConfigError, RunError
-from dstk_runner.hosts import Host
 from dstk_runner.playbooks import PlaybookResult
-from dstk_runner.results import Change, Check, Failure, Resource
-
-VPC = Resource(kind="vpc", id="vpc-1")
-HOMES = Resource(kind="volume", id="vol-1", state="available", billed=True, homes="ada", gigabytes=10)
-BACKUP = Resource(kind="snapshot", id="snap-1", billed=True, homes="ada", gigabytes=10, expires="2026-12-31")
-INSTANCE = Resource(kind="instance", id="i-1", state="running", billed=True)
-
-
-class World:
-    """What AWS, the checks and Ansible would answer; `ran` is what Ansible was asked."""
-
-    def __init__(self) -> None:
-        self.checks: list[Check] = []
-        self.found: list[tuple[Resource, ...]] = [()]
-        self.kept: tuple[Resource, ...] = ()
-        self.expiry = False
-        self.hosts: tuple[Host, ...] = ()
-        self.result = PlaybookResult(rc=0, hosts=frozenset({"localhost"}))
-        self.ran: list[tuple[str, dict[str, Any]]] = []
-
-    def find_resources(self, **_: str) -> tuple[Resource, ...]:
-        return self.found.pop(0) if len(self.found) > 1 else self.found[0]
-
-    def find_hosts(self, _: Any) -> tuple[Host, ...]:
-        return self.hosts
-
-    def run_checks(self, _: Any, **__: bool) -> tuple[Check, ...]:
-        return tuple(self.checks)
-
-    def run_playbook(self, name: str, **options: Any) -> PlaybookResult:
-        self.ran.append((name, options))
-        return self.result
-
-
-@pytest.fixture
-def world(home: Path, monkeypatch: pytest.MonkeyPatch) -> World:
-    world = World()
-    monkeypatch.setattr("dstk_runner.resources.find_resources", world.find_resources)
-    monkeypatch.setattr("dstk_runner.resources.find_baked", lambda region: ())
-    monkeypatch.setattr("dstk_runner.resources.find_kept", lambda **_: world.kept)
-    monkeypatch.setattr("dstk_runner.resources.has_expiry", lambda **_: world.expiry)
-    monkeypatch.setattr("dstk_runner.roll.find_hosts", world.find_hosts)
-    monkeypatch.setattr("dstk_runner.checks.run_checks", world.run_checks)
-    monkeypatch.setattr(
-        "dstk_runner.playbooks.run_playbook", lambda name, **options: world.run_playbook(name, **options)
-    )
-    return world
-
-
-def host(name: str, *seats: str, state: str = "running") -> Host:
-    """A host whose tags name its seats, each as `login identity`."""
-    tags = {f"dstk:seat:{number:02d}": seat for number, seat in enumerate(seats, start=1)}
-    return Host(instance_id=name, address="a", state=state, type="t3.large", tags=tags)
-
-
-def notebooks(folder: Path, *students: str, state: str = "ready") -> dict[str, dict[str, Any]]:
-    """What the roles publish of these students' notebooks, all on one host."""
-    (folder / "password").write_text("open sesame\n")
-    values = {"url": "http://a/lab", "instance_id": "i-1", "address": "a", "state": state, "seat": 1}
-    password = {"password_file": str(folder / "password")}
-    return {name: {**values, **password, "student": name, "container": f"dstk-{name}"} for name in students}
-
-
-def published(folder: Path, *students: str, **stats: Any) -> dict[str, Any]:
-    return {"dstk_notebooks": notebooks(folder, *students), **stats}
+from dstk_runner.results import Change, Check, Failure
+from support.world import HOMES, World, host, notebooks, published
 
 
 def test_the_public_names_are_few_and_there() -> None:
@@ -193,54 +131,6 @@ def test_a_plan_is_made_in_check_mode(world: World) -> None:
     assert [(name, ran["check"]) for name, ran in world.ran] == [("plan", True)]
 
 
-def test_a_receipt_tells_what_is_gone_from_what_is_left(world: World) -> None:
-    world.found = [(INSTANCE, VPC), (VPC,)]
-    world.result = PlaybookResult(rc=2, failures=(Failure(message="in use"),))
-    receipt = api.destroy()
-    assert (receipt.gone, receipt.left) == ((INSTANCE,), (VPC,))
-
-
-def test_what_costs_money_and_is_left_makes_a_bad_receipt(world: World) -> None:
-    world.found = [(INSTANCE, VPC), (INSTANCE,)]
-    world.result = PlaybookResult(rc=2)
-    assert not api.destroy().ok
-
-
-def test_what_costs_nothing_and_is_left_does_not(world: World) -> None:
-    world.found = [(INSTANCE, VPC), (VPC,)]
-    world.result = PlaybookResult(rc=2)
-    assert api.destroy().ok
-
-
-def test_answers_that_lag_behind_are_waited_for(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("time.sleep", lambda _: None)
-    world.found = [(INSTANCE,), (INSTANCE,), ()]
-    assert api.destroy().left == ()
-
-
-def test_volumes_with_homes_are_kept_and_make_no_bad_receipt(world: World) -> None:
-    world.found = [(INSTANCE, HOMES), (HOMES,)]
-    receipt = api.destroy()
-    assert (receipt.ok, receipt.gone, receipt.kept, receipt.left) == (True, (INSTANCE,), (HOMES,), ())
-    assert world.ran[0][1]["extra_vars"]["dstk_delete_data"] is False
-
-
-def test_data_is_deleted_where_that_is_asked_for_and_its_last_backup_stays(world: World) -> None:
-    world.found = [(INSTANCE, HOMES), (BACKUP,)]
-    receipt = api.destroy(delete_data=True)
-    assert (receipt.gone, receipt.kept, receipt.left) == ((INSTANCE, HOMES), (BACKUP,), ())
-
-
-def test_where_only_kept_volumes_are_destroying_runs_nothing(world: World) -> None:
-    world.found = [(HOMES,)]
-    assert (api.destroy().kept, world.ran) == ((HOMES,), [])
-
-
-def test_where_only_the_schedules_of_last_snapshots_are_destroying_looks_after_them(world: World) -> None:
-    world.expiry = True
-    assert (api.destroy().ok, [name for name, _ in world.ran]) == (True, ["destroy"])
-
-
 def test_the_status_tells_of_volumes_that_are_kept(world: World) -> None:
     world.kept = (HOMES,)
     assert api.status().kept == (HOMES,)
@@ -254,24 +144,6 @@ def test_a_home_with_little_room_is_told(
     told = {"ada": {**notebooks(home, "ada")["ada"], "disk_used": used, "disk_free": free}}
     world.result = PlaybookResult(rc=0, stats={"dstk_notebooks": told})
     assert api.status().nearly_full == full
-
-
-def test_destroying_nothing_runs_nothing(world: World) -> None:
-    assert (api.destroy().ok, world.ran) == (True, [])
-
-
-def test_a_roster_that_is_lost_does_not_stand_in_the_way_of_destroying(world: World) -> None:
-    world.found = [(INSTANCE,), ()]
-    assert api.destroy({"roster": "lost.csv"}).gone == (INSTANCE,)
-
-
-def test_destroying_forgets_the_passwords(world: World, home: Path) -> None:
-    passwords = home / ".local/share/dstk/dstk-ada/passwords"
-    passwords.mkdir(parents=True)
-    (passwords / "ada").write_text("open sesame")
-    world.found = [(INSTANCE,), ()]
-    api.destroy()
-    assert list(passwords.iterdir()) == []
 
 
 def test_logs_come_by_host_and_by_log(world: World) -> None:
