@@ -1,4 +1,4 @@
-"""The plugins of the project, loaded without Ansible."""
+"""The plugins of the project, loaded without Ansible, and its programs that are on no path."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import ModuleType
 
 from support.environment import ROOT
@@ -15,15 +16,20 @@ PLUGINS = ROOT / "plugins"
 Load = Callable[[str], ModuleType]
 
 
-def load_plugin(name: str) -> ModuleType:
-    """A plugin as Ansible finds it, by its place, under a name of its own."""
-    spec = importlib.util.spec_from_file_location(name.replace("/", "_"), PLUGINS / f"{name}.py")
+def load_file(path: Path, name: str) -> ModuleType:
+    """A file that is on no path of Python's, as a module of that name."""
+    spec = importlib.util.spec_from_file_location(name, path)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    sys.modules[spec.name] = module
+    sys.modules[name] = module  # dataclasses look their module up
     spec.loader.exec_module(module)
     return module
+
+
+def load_plugin(name: str) -> ModuleType:
+    """A plugin as Ansible finds it, by its place, under a name of its own."""
+    return load_file(PLUGINS / f"{name}.py", name.replace("/", "_"))
 
 
 def load_packed(name: str) -> ModuleType:

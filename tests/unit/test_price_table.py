@@ -4,30 +4,20 @@ from __future__ import annotations
 
 import csv
 import datetime
-import importlib.util
 import re
 from collections import defaultdict
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from support.environment import ROOT
+from support.plugins import load_file
 
 FOLDER = ROOT / "src" / "dstk_runner" / "prices"
 PAGE = (ROOT / "docs" / "cost.md").read_text()
 
 
-def load_tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("price_table", ROOT / "tools" / "price_table.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-tool = load_tool()
+tool = load_file(ROOT / "tools" / "price_table.py", "price_table")
 
 
 def read(folder: Path, name: str) -> list[dict[str, str]]:

@@ -227,14 +227,19 @@ def finals(place: Place) -> list[str]:
     return [row["SnapshotId"] for row in place.aws.describe_snapshots(OwnerIds=["self"], Filters=by)["Snapshots"]]
 
 
-def test_a_destroy_that_is_repeated_takes_no_second_last_snapshot(
-    place: Place, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def fail_to_destroy(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Homes had a last snapshot, and AWS did not delete their volume."""
     place.ensure("ada")
     monkeypatch.setattr(place.aws, "delete_volume", _refuse)
     with pytest.raises(ClientError):
         destroy(place, delete_data=True)
     monkeypatch.undo()
+
+
+def test_a_destroy_that_is_repeated_takes_no_second_last_snapshot(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fail_to_destroy(place, monkeypatch)
     [first] = finals(place)
     assert [row["id"] for row in destroy(place, delete_data=True)["snapshots"]] == [first]
     assert finals(place) == [first]
@@ -243,11 +248,7 @@ def test_a_destroy_that_is_repeated_takes_no_second_last_snapshot(
 def test_what_was_written_after_a_last_snapshot_gets_one_of_its_own(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    place.ensure("ada")
-    monkeypatch.setattr(place.aws, "delete_volume", _refuse)
-    with pytest.raises(ClientError):
-        destroy(place, delete_data=True)
-    monkeypatch.undo()
+    fail_to_destroy(place, monkeypatch)
     place.ensure("ada")
     assert "dstk:last-snapshot" not in homes(place)[0]["tags"]
     destroy(place, delete_data=True)

@@ -1,10 +1,11 @@
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+
+from support.plugins import load_file
 
 ROLES = Path(__file__).parents[3] / "roles"
 
@@ -15,11 +16,7 @@ def load_filters(role: str) -> Filters:
     """A role's filters as Ansible finds them: by the files' place, not by an import."""
     filters: Filters = {}
     for path in sorted((ROLES / role / "filter_plugins").glob("*.py")):
-        spec = importlib.util.spec_from_file_location(f"filters_of_{path.stem}", path)
-        assert spec is not None
-        assert spec.loader is not None
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
+        module = load_file(path, f"filters_of_{path.stem}")
         filters |= module.FilterModule().filters()
     return filters
 

@@ -1,24 +1,15 @@
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
 import yaml
 
+from support.plugins import load_file
+
 ROOT = Path(__file__).parents[3]
 ROLES = sorted((ROOT / "roles").iterdir())
-
-
-def load_tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("role_tables", ROOT / "tools" / "role_tables.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -48,6 +39,6 @@ def test_every_entry_point_is_a_task_file(role: Path) -> None:
 
 @pytest.mark.parametrize("role", ROLES, ids=lambda role: role.name)
 def test_the_readme_shows_the_variables_of_argument_specs(role: Path) -> None:
-    tool = load_tool()
+    tool = load_file(ROOT / "tools" / "role_tables.py", "role_tables")
     readme = (role / "README.md").read_text(encoding="utf-8")
     assert tool.ensure_table(readme, tool.find_table(role)) == readme, f"run tools/role_tables.py {role.name}"

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from support.idle_program import HOUR, NOW, ROLE, load, load_program
+from support.idle_program import HOUR, NOW, ROLE, load_program
+from support.plugins import load_file
 
 
 @pytest.fixture(scope="module")
@@ -145,7 +146,7 @@ def test_a_host_without_docker_is_one_where_it_does_not_answer(
 )
 def test_a_host_that_looks_no_more_is_late(program: ModuleType, looked_at: float | None, late: bool) -> None:
     told = {"state": "busy", **({} if looked_at is None else {"looked_at": program.show_time(looked_at)})}
-    filters = load(ROLE / "filter_plugins" / "idle_stop.py", "idle_stop_filter")
+    filters = load_file(ROLE / "filter_plugins" / "idle_stop.py", "idle_stop_filter")
     assert filters.idle_stop_told(told, 60, NOW) == {**told, "late": late}
 
 
@@ -158,6 +159,6 @@ def test_a_host_that_looks_no_more_is_late(program: ModuleType, looked_at: float
     ],
 )
 def test_of_a_stopped_host_is_said_what_ec2_knows(code: str, transition: str, since: str, word: str) -> None:
-    known = load(ROLE / "filter_plugins" / "idle_stop.py", "idle_stop_filter").idle_stop_known(code, transition)
+    known = load_file(ROLE / "filter_plugins" / "idle_stop.py", "idle_stop_filter").idle_stop_known(code, transition)
     assert (known["state"], known["since"]) == ("stopped", since)
     assert word in known["why"]["(host)"]

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import importlib.util
 import json
 import sys
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any, ClassVar
 import pytest
 
 from support.environment import ROOT
+from support.plugins import load_file
 
 FILE = ROOT / "roles" / "jupyter_container" / "files" / "dstk_idle.py"
 
@@ -43,11 +43,7 @@ def extension(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
         module: Any = ModuleType(name)
         vars(module).update(members)
         monkeypatch.setitem(sys.modules, name, module)
-    spec = importlib.util.spec_from_file_location("dstk_idle", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    loaded: Any = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(loaded)
+    loaded: Any = load_file(FILE, "dstk_idle")
     loaded.NOTICE = tmp_path / "idle.json"
     return loaded
 

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import subprocess
-import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import Any
 import pytest
 
 from support.environment import ROOT
+from support.plugins import load_file
 
 PROGRAM = ROOT / "roles" / "spot_notice" / "files" / "spot_notice.py"
 SERVICE = ROOT / "src" / "dstk_runner" / "sandbox" / "files" / "host" / "metadata.py"
@@ -29,19 +28,9 @@ tmpfs /run tmpfs rw 0 0
 """
 
 
-def load(path: Path, name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[name] = module  # dataclasses look their module up
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture(scope="module")
 def program() -> ModuleType:
-    return load(PROGRAM, "spot_notice_program")
+    return load_file(PROGRAM, "spot_notice_program")
 
 
 @pytest.fixture
@@ -49,7 +38,7 @@ def service(program: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     """The sandbox's metadata service, with nothing to tell."""
     told = tmp_path / "told.json"
     told.write_text("{}")
-    server = load(SERVICE, "metadata_service").Metadata(("127.0.0.1", 0), told)
+    server = load_file(SERVICE, "metadata_service").Metadata(("127.0.0.1", 0), told)
     threading.Thread(target=server.serve_forever).start()
     monkeypatch.setattr(program, "SERVICE", server.server_address)
     yield server

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import importlib.util
 import json
 import threading
 from collections.abc import Iterator, Mapping
@@ -13,6 +12,8 @@ from types import ModuleType
 
 import pytest
 
+from support.plugins import load_file
+
 TOKEN, SECONDS = "X-aws-ec2-metadata-token", "X-aws-ec2-metadata-token-ttl-seconds"
 FOLDER = "/latest/meta-data/"
 
@@ -20,12 +21,7 @@ FOLDER = "/latest/meta-data/"
 @pytest.fixture(scope="module")
 def program() -> ModuleType:
     with as_file(files("dstk_runner.sandbox") / "files" / "host" / "metadata.py") as path:
-        spec = importlib.util.spec_from_file_location("metadata", path)
-        assert spec
-        assert spec.loader
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    return module
+        return load_file(path, "metadata")
 
 
 @pytest.fixture
