@@ -287,15 +287,12 @@ def find_plan_end(values: Mapping[str, Any], now: datetime.datetime, known: Iter
     return _schedule.settle_end(known, values["schedule"], values["lease"], members=len(values["members"]), now=now)
 
 
-def find_cost_until_end(
-    values: Mapping[str, Any], prices: _prices.Prices, now: datetime.datetime, known: Iterable[str] = ()
-) -> _cost.Bill:
-    """Answer the most that a plan costs until its end: with the hours of its schedule, else left on.
+def find_cost_until(values: Mapping[str, Any], prices: _prices.Prices, left: datetime.timedelta) -> _cost.Bill:
+    """Answer the most that a plan costs while so much time is left: with the hours of its schedule, else left on.
 
     The idle stop is not counted, for nobody can know how much it saves. Raises UnknownTypeError.
     """
-    end = find_plan_end(values, now, known)
-    months = max(0.0, (end - now).total_seconds() / 3600) / _cost.MONTH
+    months = left.total_seconds() / 3600 / _cost.MONTH
     fleet, seats = find_fleet(values, prices)
     bills = _find_bills(values, fleet, seats, prices, replace(Assumptions(), months=months))
     return bills.get(SCHEDULED) or bills[ON]
@@ -305,13 +302,13 @@ def judge_budget(
     values: Mapping[str, Any], prices: _prices.Prices, now: datetime.datetime, known: Iterable[str] = ()
 ) -> tuple[str, str, str]:
     """Answer whether a plan fits into its budget: `ok`, `over` or `unknown`, what is to be said, and what mends it."""
-    budget, known = float(values["budget"]), list(known)
+    budget = float(values["budget"])
     end = find_plan_end(values, now, known)
     until = f"until {end:%Y-%m-%d %H:%M} UTC"
     if end <= now:
         return "unknown", f"its end is past: {until}", "correct `until` of `schedule`, or `dstk extend`"
     try:
-        found = find_cost_until_end(values, prices, now, known)
+        found = find_cost_until(values, prices, end - now)
     except UnknownTypeError as error:
         return "unknown", f"nobody knows what {error} has, nor what it costs {until}", "dstk cost"
     how_long = SCHEDULED if find_scheduled_hours(values["schedule"]) is not None else ON
