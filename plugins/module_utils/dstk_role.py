@@ -36,6 +36,25 @@ def find(call: Callable[..., Any], **request: Any) -> dict[str, Any] | None:
         raise
 
 
+@dataclass(frozen=True)
+class Place:
+    """Where a deployment is."""
+
+    region: str
+    account: str
+    partition: str = "aws"
+
+    def find_role_arn(self, name: str) -> str:
+        """Answer the ARN of a role of dstk's."""
+        return f"arn:{self.partition}:iam::{self.account}:role{PATH}{name}"
+
+
+def find_place(module: Any) -> Place:
+    """Answer where the caller of a module is; AWS is asked who that is."""
+    identity = module.client("sts").get_caller_identity()
+    return Place(module.region, identity["Account"], identity["Arn"].split(":")[1])
+
+
 @dataclass
 class Role:
     """The role; `changes` are what was made or removed, or in check mode would be."""

@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import hashlib
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing library
-    from botocore.exceptions import ClientError
-
-from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, error_code, tag_list, tags_of, throttled
-from ansible.module_utils.dstk_role import GONE, find, make_document
+from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, tag_list, tags_of, throttled
+from ansible.module_utils.dstk_role import Place, find, make_document
 from ansible.module_utils.dstk_schedule import (
     LEAD,
     PATH,
@@ -27,6 +22,7 @@ from ansible.module_utils.dstk_schedule import (
     format_moment,
     parse_times,
 )
+from ansible.module_utils.dstk_schedule_group import ScheduleGroup, make_trust
 
 POLICY = "stop-and-start"
 PATIENCE = 3600
@@ -34,8 +30,6 @@ PATIENCE = 3600
 AT_ONCE = 8
 """Calls under way at a time. AWS takes 250 a second in its small regions
 (https://docs.aws.amazon.com/scheduler/latest/UserGuide/scheduler-quotas.html)."""
-ROLE_SECONDS = 60
-"""How long the scheduler may take to know a role that IAM made a moment ago."""
 TARGETS = {
     "start": "aws-sdk:ec2:startInstances",
     "stop": "aws-sdk:ec2:stopInstances",
@@ -107,43 +101,19 @@ class Keeper:
     scheduler: Any
     iam: Any
     deployment: str
-    region: str
-    account: str
-    partition: str = "aws"
+    place: Place
     check_mode: bool = False
     changes: list[str] = field(default_factory=list)
 
     @property
-    def group(self) -> str:
+    def group(self) -> ScheduleGroup:
         """The schedule group."""
-        return find_group(self.deployment)
+        return ScheduleGroup(self.scheduler, find_group(self.deployment), self.deployment, self._change)
 
     @property
     def role(self) -> str:
         """The role's name."""
-        return find_role(self.deployment, self.region)
-
-    @property
-    def role_arn(self) -> str:
-        """The role's ARN."""
-        return f"arn:{self.partition}:iam::{self.account}:role{PATH}{self.role}"
-
-    @property
-    def trust(self) -> dict[str, Any]:
-        """Who may take the role: the scheduler, for this group of this account.
-
-        https://docs.aws.amazon.com/scheduler/latest/UserGuide/cross-service-confused-deputy-prevention.html
-        """
-        source = f"arn:{self.partition}:scheduler:{self.region}:{self.account}:schedule-group/{self.group}"
-        return make_document(
-            [
-                {
-                    "Principal": {"Service": "scheduler.amazonaws.com"},
-                    "Action": "sts:AssumeRole",
-                    "Condition": {"StringEquals": {"aws:SourceAccount": self.account, "aws:SourceArn": source}},
-                }
-            ]
-        )
+        return find_role(self.deployment, self.place.region)
 
     @property
     def policy(self) -> dict[str, Any]:
@@ -152,7 +122,7 @@ class Keeper:
             [
                 {
                     "Action": ["ec2:StartInstances", "ec2:StopInstances"],
-                    "Resource": f"arn:{self.partition}:ec2:{self.region}:{self.account}:instance/*",
+                    "Resource": f"arn:{self.place.partition}:ec2:{self.place.region}:{self.place.account}:instance/*",
                     "Condition": {"StringEquals": {f"aws:ResourceTag/{DEPLOYMENT_TAG}": self.deployment}},
                 }
             ]
@@ -163,7 +133,7 @@ class Keeper:
         found = find(self.iam.get_role, RoleName=self.role)
         if found is None:
             labels = tag_list({DEPLOYMENT_TAG: self.deployment})
-            trust = json.dumps(self.trust)
+            trust = json.dumps(make_trust(self.place, self.group.name))
             request = {"RoleName": self.role, "Path": PATH, "AssumeRolePolicyDocument": trust, "Tags": labels}
             self._change("role", self.iam.create_role, **request)
         elif not self._owns(found["Role"]):
@@ -178,63 +148,25 @@ class Keeper:
 
     def ensure_schedules(self, wanted: Mapping[str, Mapping[str, Any]]) -> None:
         """See to it that the group holds these schedules and no others."""
-        there = self.find_names()
+        group = self.group
+        there = group.find_names()
         if not there:
-            self._ensure_group()
+            group.ensure()
         missing = [name for name in wanted if name not in there]
         stale = [name for name in there if name not in wanted]
         with ThreadPoolExecutor(AT_ONCE) as pool:
-            list(pool.map(lambda name: self._create(name, wanted[name]), missing))
-            list(pool.map(self._delete, stale))
+            list(pool.map(lambda name: group.create(name, wanted[name]), missing))
+            list(pool.map(group.delete, stale))
 
     def ensure_absent(self) -> None:
         """See to it that neither schedules, nor the group, nor the role is left."""
-        if find(self.scheduler.get_schedule_group, Name=self.group):
-            # its schedules go with it
-            self._change("schedule group", self.scheduler.delete_schedule_group, Name=self.group)
+        self.group.ensure_absent()
         found = find(self.iam.get_role, RoleName=self.role)
         if found and self._owns(found["Role"]):
             if find(self.iam.get_role_policy, RoleName=self.role, PolicyName=POLICY):
                 request = {"RoleName": self.role, "PolicyName": POLICY}
                 self._change("policy of the role", self.iam.delete_role_policy, **request)
             self._change("role", self.iam.delete_role, RoleName=self.role)
-
-    def find_names(self) -> list[str]:
-        """Answer the names of the group's schedules."""
-        pager = self.scheduler.get_paginator("list_schedules")
-        try:
-            pages = throttled(lambda: list(pager.paginate(GroupName=self.group)))
-        except ClientError as error:
-            if error_code(error) in GONE:
-                return []
-            raise
-        return [row["Name"] for page in pages for row in page["Schedules"]]
-
-    def _ensure_group(self) -> None:
-        if find(self.scheduler.get_schedule_group, Name=self.group) is None:
-            labels = tag_list({DEPLOYMENT_TAG: self.deployment})
-            self._change("schedule group", self.scheduler.create_schedule_group, Name=self.group, Tags=labels)
-
-    def _create(self, name: str, plan: Mapping[str, Any]) -> None:
-        deadline = time.monotonic() + ROLE_SECONDS
-        while True:
-            try:
-                return self._change(
-                    f"schedule {name}", self.scheduler.create_schedule, Name=name, GroupName=self.group, **plan
-                )
-            except ClientError as error:
-                if error_code(error) == "ConflictException":  # an answer was lost, or another run was quicker
-                    return None
-                if "assume the role" not in str(error) or time.monotonic() >= deadline:
-                    raise
-            time.sleep(2)
-
-    def _delete(self, name: str) -> None:
-        try:
-            self._change(f"no schedule {name}", self.scheduler.delete_schedule, Name=name, GroupName=self.group)
-        except ClientError as error:
-            if error_code(error) not in GONE:
-                raise
 
     def _owns(self, role: Mapping[str, Any]) -> bool:
         return tags_of(role).get(DEPLOYMENT_TAG) == self.deployment

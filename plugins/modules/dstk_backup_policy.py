@@ -25,9 +25,8 @@ from ansible.module_utils.dstk_ec2 import (
     tags_of,
     throttled,
 )
-from ansible.module_utils.dstk_expiry import Place, find_last_snapshots, open_expiry
-from ansible.module_utils.dstk_role import ForeignRoleError, Role, make_document
-from ansible.module_utils.dstk_schedule import PATH
+from ansible.module_utils.dstk_expiry import find_last_snapshots, open_expiry
+from ansible.module_utils.dstk_role import ForeignRoleError, Place, Role, find_place, make_document
 
 DOCUMENTATION = """
 module: dstk_backup_policy
@@ -136,12 +135,6 @@ class Curator:
             self.role.change("no policy", self.dlm.delete_lifecycle_policy, PolicyId=row["PolicyId"])
 
 
-def find_place(module: Any) -> Place:
-    """Answer where this module's caller is."""
-    identity = module.client("sts").get_caller_identity()
-    return Place(module.region, identity["Account"], identity["Arn"].split(":")[1])
-
-
 def open_curator(module: Any, place: Place) -> Curator:
     """Return the policy of the deployment, as this module's caller sees it."""
     account, partition = place.account, place.partition
@@ -166,8 +159,7 @@ def open_curator(module: Any, place: Place) -> Curator:
     role = Role(
         module.client("iam"), name, deployment, make_document([trust]), policy, "backup", check_mode=module.check_mode
     )
-    arn = f"arn:{partition}:iam::{account}:role{PATH}{name}"
-    return Curator(module.client("dlm"), role, arn, deployment)
+    return Curator(module.client("dlm"), role, place.find_role_arn(name), deployment)
 
 
 def ensure_targets(module: Any, curator: Curator) -> None:

@@ -13,6 +13,7 @@ with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing l
 
 from ansible.module_utils.dstk_bucket import bucket_name
 from ansible.module_utils.dstk_profile import Access, ForeignError
+from ansible.module_utils.dstk_role import find_place
 
 DOCUMENTATION = """
 module: dstk_profile
@@ -65,15 +66,15 @@ changes:
 
 def open_access(module: Any) -> Access:
     """Return the parts of the deployment, as this module's caller sees them."""
-    identity = module.client("sts").get_caller_identity()
+    place = find_place(module)
     deployment = module.params["deployment"]
     return Access(
         module.client("iam"),
         module.client("s3"),
         deployment,
-        bucket_name(deployment, identity["Account"], module.region),
-        module.region,
-        partition=identity["Arn"].split(":")[1],
+        bucket_name(deployment, place.account, place.region),
+        place.region,
+        partition=place.partition,
         check_mode=module.check_mode,
     )
 

@@ -16,6 +16,7 @@ from ansible.module_utils.dstk_budget import Purse
 from ansible.module_utils.dstk_ec2 import chunks, ec2_client, tag_list, tags_of, throttled
 from ansible.module_utils.dstk_fleet import Fleet
 from ansible.module_utils.dstk_launch import LIVE
+from ansible.module_utils.dstk_role import find_place
 from ansible.module_utils.dstk_schedule import UNTIL_TAG, format_moment, prolong, settle_end
 from ansible.module_utils.dstk_schedules import ForeignError, Keeper, find_schedules
 
@@ -101,14 +102,11 @@ changes:
 
 def open_keeper(module: Any) -> Keeper:
     """Return the schedules of the deployment, as this module's caller sees them."""
-    identity = module.client("sts").get_caller_identity()
     return Keeper(
         module.client("scheduler"),
         module.client("iam"),
         module.params["deployment"],
-        module.region,
-        identity["Account"],
-        partition=identity["Arn"].split(":")[1],
+        find_place(module),
         check_mode=module.check_mode,
     )
 
@@ -119,9 +117,9 @@ def open_purse(module: Any, keeper: Keeper) -> Purse:
         module.client("budgets"),
         keeper.iam,
         keeper.deployment,
-        keeper.region,
-        keeper.account,
-        partition=keeper.partition,
+        keeper.place.region,
+        keeper.place.account,
+        partition=keeper.place.partition,
         check_mode=keeper.check_mode,
         changes=keeper.changes,
     )
@@ -145,7 +143,14 @@ def ensure_present(module: Any, keeper: Keeper) -> dict[str, Any]:
             module.fail_json(msg=f"{error}\nFix: such as 7d, 12h, or a date that is to come")
     until = format_moment(end)
     keeper.ensure_role()
-    wanted = find_schedules(tags, given["schedule"], end, partition=keeper.partition, role_arn=keeper.role_arn, now=now)
+    wanted = find_schedules(
+        tags,
+        given["schedule"],
+        end,
+        partition=keeper.place.partition,
+        role_arn=keeper.place.find_role_arn(keeper.role),
+        now=now,
+    )
     keeper.ensure_schedules(wanted)
     purse = open_purse(module, keeper)
     if given["budget"] and given["budget_email"]:
