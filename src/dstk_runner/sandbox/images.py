@@ -96,7 +96,8 @@ def recipe(name: str) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(prefix=f"dstk-{name}-") as folder:
         context = Path(folder, name)
         with as_file(files("dstk_runner.sandbox") / "files" / name) as source:
-            shutil.copytree(source, context)
+            # pip compiles every file it installs, these too
+            shutil.copytree(source, context, ignore=shutil.ignore_patterns("__pycache__"))
         yield context
 
 

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import py_compile
+from importlib.resources import as_file, files
 from pathlib import Path
+
+import pytest
 
 from dstk_runner.sandbox.images import find_hash, read_recipe, recipe
 
@@ -27,3 +31,13 @@ def test_a_lent_recipe_is_a_copy() -> None:
         (context / "Dockerfile").unlink()
     with recipe("host") as context:
         assert (context / "Dockerfile").is_file()
+
+
+@pytest.mark.parametrize(("name", "program"), [("host", "metadata.py"), ("notebook", "healthcheck.py")])
+def test_a_recipe_is_the_same_once_its_programs_are_compiled(name: str, program: str) -> None:
+    with recipe(name) as context:
+        before = read_recipe(context)
+    with as_file(files("dstk_runner.sandbox") / "files" / name / program) as source:
+        assert Path(py_compile.compile(str(source), doraise=True)).parent.parent == source.parent
+    with recipe(name) as context:
+        assert read_recipe(context) == before
