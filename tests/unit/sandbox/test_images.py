@@ -38,6 +38,8 @@ def test_a_recipe_is_the_same_once_its_programs_are_compiled(name: str, program:
     with recipe(name) as context:
         before = read_recipe(context)
     with as_file(files("dstk_runner.sandbox") / "files" / name / program) as source:
-        assert Path(py_compile.compile(str(source), doraise=True)).parent.parent == source.parent
+        compiled = py_compile.compile(str(source), doraise=True)
+    assert compiled
+    assert Path(compiled).parent.parent == source.parent
     with recipe(name) as context:
         assert read_recipe(context) == before
