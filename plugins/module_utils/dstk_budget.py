@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, chunks, tag_list, tags_of, throttled
-from ansible.module_utils.dstk_role import find, make_document
-from ansible.module_utils.dstk_schedule import PATH, find_budget, find_budget_role
+from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, chunks
+from ansible.module_utils.dstk_role import Place, Role, find, make_document
+from ansible.module_utils.dstk_schedule import find_budget, find_budget_role
 
 POLICY = "stop"
 THRESHOLDS = (50, 80, 100)
@@ -23,28 +22,27 @@ class Purse:
     budgets: Any
     iam: Any
     deployment: str
-    region: str
-    account: str
-    partition: str = "aws"
+    place: Place
     check_mode: bool = False
     changes: list[str] = field(default_factory=list)
 
     @property
     def name(self) -> dict[str, str]:
         """How every call names the budget."""
-        return {"AccountId": self.account, "BudgetName": find_budget(self.deployment, self.region)}
+        return {"AccountId": self.place.account, "BudgetName": find_budget(self.deployment, self.place.region)}
 
     @property
-    def role(self) -> str:
+    def role(self) -> Role:
         """The role by which AWS Budgets stops the hosts."""
-        return find_budget_role(self.deployment, self.region)
+        named = find_budget_role(self.deployment, self.place.region), self.deployment
+        return Role(self.iam, *named, self.trust, self.policy, POLICY, check_mode=self.check_mode, changes=self.changes)
 
     @property
     def trust(self) -> dict[str, Any]:
         """Who may take the role: AWS Budgets, for the budgets of this account."""
         condition = {
-            "StringEquals": {"aws:SourceAccount": self.account},
-            "ArnLike": {"aws:SourceArn": f"arn:{self.partition}:budgets::{self.account}:budget/*"},
+            "StringEquals": {"aws:SourceAccount": self.place.account},
+            "ArnLike": {"aws:SourceArn": f"arn:{self.place.partition}:budgets::{self.place.account}:budget/*"},
         }
         service = {"Service": "budgets.amazonaws.com"}
         return make_document([{"Principal": service, "Action": "sts:AssumeRole", "Condition": condition}])
@@ -55,13 +53,13 @@ class Purse:
 
         https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSBudgetsActions_RolePolicyForResourceAdministrationWithSSM.html
         """
-        ssm = f"arn:{self.partition}:ssm:{self.region}"
+        ssm = f"arn:{self.place.partition}:ssm:{self.place.region}"
         tagged = {"StringEquals": {f"aws:ResourceTag/{DEPLOYMENT_TAG}": self.deployment}}
-        instances = f"arn:{self.partition}:ec2:{self.region}:{self.account}:instance/*"
+        instances = f"arn:{self.place.partition}:ec2:{self.place.region}:{self.place.account}:instance/*"
         documents = [
             f"{ssm}:*:automation-definition/AWS-StopEC2Instance:*",
             f"{ssm}:*:document/AWS-StopEC2Instance",
-            f"{ssm}:{self.account}:automation-execution/*",
+            f"{ssm}:{self.place.account}:automation-execution/*",
         ]
         return make_document(
             [
@@ -71,22 +69,9 @@ class Purse:
             ]
         )
 
-    @property
-    def role_arn(self) -> str:
-        """The role's ARN."""
-        return f"arn:{self.partition}:iam::{self.account}:role{PATH}{self.role}"
-
     def ensure(self, amount: float, email: str, instance_ids: Sequence[str]) -> None:
         """See to role, budget and actions; an action takes 100 instances, and they are those of now."""
-        if not self.has_role():
-            labels, trust = tag_list({DEPLOYMENT_TAG: self.deployment}), json.dumps(self.trust)
-            request = {"RoleName": self.role, "Path": PATH, "AssumeRolePolicyDocument": trust, "Tags": labels}
-            self._change("role of the budget", self.iam.create_role, **request)
-        policy = {"RoleName": self.role, "PolicyName": POLICY}
-        held = find(self.iam.get_role_policy, **policy)
-        if not held or held["PolicyDocument"] != self.policy:
-            document = json.dumps(self.policy)
-            self._change("policy of the budget's role", self.iam.put_role_policy, **policy, PolicyDocument=document)
+        self.role.ensure()
         readers = [{"SubscriptionType": "EMAIL", "Address": email}]
         known = find(self.budgets.describe_budget, **self.name)
         if known and not self._is_right(known["Budget"], amount, readers):
@@ -94,22 +79,14 @@ class Purse:
             self._remove()
             known = None
         if known is None:
-            self._change("budget", self.budgets.create_budget, **self._describe(amount, readers))
+            self.role.change("budget", self.budgets.create_budget, **self._describe(amount, readers))
         self._ensure_actions([sorted(part) for part in chunks(sorted(instance_ids))], readers)
 
     def ensure_absent(self) -> None:
         """See to it that neither budget, nor actions, nor role is left. Without its role there is no budget."""
-        if not self.has_role():
-            return
-        self._remove()
-        if find(self.iam.get_role_policy, RoleName=self.role, PolicyName=POLICY):
-            self._change("no policy", self.iam.delete_role_policy, RoleName=self.role, PolicyName=POLICY)
-        self._change("no role of the budget", self.iam.delete_role, RoleName=self.role)
-
-    def has_role(self) -> bool:
-        """Answer whether the role is there, and of this deployment."""
-        found = find(self.iam.get_role, RoleName=self.role)
-        return bool(found) and tags_of(found["Role"]).get(DEPLOYMENT_TAG) == self.deployment
+        if self.role.is_own():
+            self._remove()
+            self.role.ensure_absent()
 
     def find_actions(self) -> list[dict[str, Any]]:
         """Answer the actions of the budget."""
@@ -126,14 +103,15 @@ class Purse:
             }
             for threshold in THRESHOLDS
         ]
+        counted = {"TagKeyValue": [f"user:{DEPLOYMENT_TAG}${self.deployment}"], "Region": [self.place.region]}
         return {
-            "AccountId": self.account,
+            "AccountId": self.place.account,
             "Budget": {
                 "BudgetName": self.name["BudgetName"],
                 "BudgetLimit": {"Amount": _write_amount(amount), "Unit": "USD"},
                 "BudgetType": "COST",
                 "TimeUnit": "ANNUALLY",
-                "CostFilters": {"TagKeyValue": [f"user:{DEPLOYMENT_TAG}${self.deployment}"], "Region": [self.region]},
+                "CostFilters": counted,
             },
             "NotificationsWithSubscribers": [{"Notification": item, "Subscribers": readers} for item in notices],
         }
@@ -147,12 +125,14 @@ class Purse:
     def _ensure_actions(self, parts: list[list[str]], readers: list[dict[str, str]]) -> None:
         for number, action in enumerate(there := self.find_actions()):
             if number >= len(parts):
-                self._change("no action", self.budgets.delete_budget_action, **self.name, ActionId=action["ActionId"])
+                self.role.change(
+                    "no action", self.budgets.delete_budget_action, **self.name, ActionId=action["ActionId"]
+                )
             elif action["Definition"] != (wanted := self._define(parts[number])):
                 request = {**self.name, "ActionId": action["ActionId"], "Definition": wanted}
-                self._change("action", self.budgets.update_budget_action, **request)
+                self.role.change("action", self.budgets.update_budget_action, **request)
         for part in parts[len(there) :]:
-            self._change(
+            self.role.change(
                 "action",
                 self.budgets.create_budget_action,
                 **self.name,
@@ -160,25 +140,23 @@ class Purse:
                 ActionType="RUN_SSM_DOCUMENTS",
                 ActionThreshold={"ActionThresholdValue": 100.0, "ActionThresholdType": "PERCENTAGE"},
                 Definition=self._define(part),
-                ExecutionRoleArn=self.role_arn,
+                ExecutionRoleArn=self.place.find_role_arn(self.role.name),
                 ApprovalModel="AUTOMATIC",
                 Subscribers=readers,
             )
 
     def _define(self, instance_ids: list[str]) -> dict[str, Any]:
-        stopping = {"ActionSubType": "STOP_EC2_INSTANCES", "Region": self.region, "InstanceIds": instance_ids}
+        stopping = {"ActionSubType": "STOP_EC2_INSTANCES", "Region": self.place.region, "InstanceIds": instance_ids}
         return {"SsmActionDefinition": stopping}
 
     def _remove(self) -> None:
         for action in self.find_actions():
-            self._change("no action", self.budgets.delete_budget_action, **self.name, ActionId=action["ActionId"])
+            self._delete(action)
         if find(self.budgets.describe_budget, **self.name):
-            self._change("no budget", self.budgets.delete_budget, **self.name)
+            self.role.change("no budget", self.budgets.delete_budget, **self.name)
 
-    def _change(self, what: str, call: Callable[..., Any], **request: Any) -> None:
-        if not self.check_mode:
-            throttled(call, **request)
-        self.changes.append(what)
+    def _delete(self, action: Mapping[str, Any]) -> None:
+        self.role.change("no action", self.budgets.delete_budget_action, **self.name, ActionId=action["ActionId"])
 
 
 def _write_amount(amount: float) -> str:

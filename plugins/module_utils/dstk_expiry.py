@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import datetime
 import json
 from collections.abc import Iterable, Mapping
@@ -11,7 +10,7 @@ from typing import Any
 
 from ansible.module_utils.dstk_backup import EXPIRES_TAG, FINAL, KIND_TAG
 from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, filters, find_all, tags_of
-from ansible.module_utils.dstk_role import ForeignRoleError, Place, Role, make_document
+from ansible.module_utils.dstk_role import Place, Role, make_document
 from ansible.module_utils.dstk_schedule import find_expiry_group, find_expiry_role
 from ansible.module_utils.dstk_schedule_group import ScheduleGroup, make_trust
 
@@ -44,8 +43,7 @@ class Expiry:
                 self.group.delete(name)
         if not wanted:
             self.group.ensure_absent()
-            with contextlib.suppress(ForeignRoleError):
-                self.role.ensure_absent()
+            self.role.ensure_absent()
 
     def _plan(self, snapshot_id: str, moment: str) -> dict[str, Any]:
         """Answer the schedule of a snapshot, as CreateSchedule takes it."""

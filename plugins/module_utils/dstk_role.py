@@ -74,13 +74,18 @@ class Role:
         Raises:
             ForeignRoleError: the name is taken.
         """
-        found = find(self.iam.get_role, RoleName=self.name)
-        if found and tags_of(found["Role"]).get(DEPLOYMENT_TAG) != self.deployment:
+        found = self._find()
+        if found and not self._owns(found):
             raise ForeignRoleError(
                 f"the account has a role {self.name} already, which is not of the deployment {self.deployment}\n"
                 "Fix: choose another `deployment`, or delete it"
             )
         return found is not None
+
+    def is_own(self) -> bool:
+        """Answer whether it is there, and of this deployment."""
+        found = self._find()
+        return found is not None and self._owns(found)
 
     def ensure(self) -> None:
         """See to the role, and to what it may do."""
@@ -96,8 +101,8 @@ class Role:
             self.change(f"policy of {self.name}", self.iam.put_role_policy, PolicyDocument=document, **named)
 
     def ensure_absent(self) -> None:
-        """See to it that the role is gone."""
-        if self.is_there():
+        """See to it that the role is gone; one of that name which is somebody else's stays."""
+        if self.is_own():
             named = {"RoleName": self.name, "PolicyName": self.policy_name}
             if find(self.iam.get_role_policy, **named):
                 self.change(f"no policy of {self.name}", self.iam.delete_role_policy, **named)
@@ -108,3 +113,10 @@ class Role:
         answer = None if self.check_mode else throttled(call, **request)
         self.changes.append(what)
         return answer
+
+    def _find(self) -> dict[str, Any] | None:
+        found = find(self.iam.get_role, RoleName=self.name)
+        return found["Role"] if found else None
+
+    def _owns(self, role: Mapping[str, Any]) -> bool:
+        return tags_of(role).get(DEPLOYMENT_TAG) == self.deployment

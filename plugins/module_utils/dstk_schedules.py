@@ -5,16 +5,15 @@ from __future__ import annotations
 import datetime
 import hashlib
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, tag_list, tags_of, throttled
-from ansible.module_utils.dstk_role import Place, find, make_document
+from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG
+from ansible.module_utils.dstk_role import Place, Role, make_document
 from ansible.module_utils.dstk_schedule import (
     LEAD,
-    PATH,
     SPREAD,
     cron,
     find_group,
@@ -35,10 +34,6 @@ TARGETS = {
     "stop": "aws-sdk:ec2:stopInstances",
     "end": "aws-sdk:ec2:stopInstances",
 }
-
-
-class ForeignError(Exception):
-    """A role has the name, and is somebody else's; the message says what to do."""
 
 
 def find_schedules(
@@ -108,43 +103,20 @@ class Keeper:
     @property
     def group(self) -> ScheduleGroup:
         """The schedule group."""
-        return ScheduleGroup(self.scheduler, find_group(self.deployment), self.deployment, self._change)
+        return ScheduleGroup(self.scheduler, find_group(self.deployment), self.deployment, self.role.change)
 
     @property
-    def role(self) -> str:
-        """The role's name."""
-        return find_role(self.deployment, self.place.region)
-
-    @property
-    def policy(self) -> dict[str, Any]:
-        """What the role may do: stop and start what carries the tag."""
-        return make_document(
-            [
-                {
-                    "Action": ["ec2:StartInstances", "ec2:StopInstances"],
-                    "Resource": f"arn:{self.place.partition}:ec2:{self.place.region}:{self.place.account}:instance/*",
-                    "Condition": {"StringEquals": {f"aws:ResourceTag/{DEPLOYMENT_TAG}": self.deployment}},
-                }
-            ]
-        )
-
-    def ensure_role(self) -> None:
-        """See to the role and to what it may do."""
-        found = find(self.iam.get_role, RoleName=self.role)
-        if found is None:
-            labels = tag_list({DEPLOYMENT_TAG: self.deployment})
-            trust = json.dumps(make_trust(self.place, self.group.name))
-            request = {"RoleName": self.role, "Path": PATH, "AssumeRolePolicyDocument": trust, "Tags": labels}
-            self._change("role", self.iam.create_role, **request)
-        elif not self._owns(found["Role"]):
-            raise ForeignError(
-                f"the account has a role {self.role} already, which is not of the deployment {self.deployment}\n"
-                "Fix: choose another `deployment`, or delete it"
-            )
-        known = find(self.iam.get_role_policy, RoleName=self.role, PolicyName=POLICY) if found else None
-        if not known or known["PolicyDocument"] != self.policy:
-            request = {"RoleName": self.role, "PolicyName": POLICY, "PolicyDocument": json.dumps(self.policy)}
-            self._change("policy of the role", self.iam.put_role_policy, **request)
+    def role(self) -> Role:
+        """The role, which may stop and start what carries the tag."""
+        place = self.place
+        allowed = {
+            "Action": ["ec2:StartInstances", "ec2:StopInstances"],
+            "Resource": f"arn:{place.partition}:ec2:{place.region}:{place.account}:instance/*",
+            "Condition": {"StringEquals": {f"aws:ResourceTag/{DEPLOYMENT_TAG}": self.deployment}},
+        }
+        trust, policy = make_trust(place, find_group(self.deployment)), make_document([allowed])
+        named = find_role(self.deployment, place.region), self.deployment
+        return Role(self.iam, *named, trust, policy, POLICY, check_mode=self.check_mode, changes=self.changes)
 
     def ensure_schedules(self, wanted: Mapping[str, Mapping[str, Any]]) -> None:
         """See to it that the group holds these schedules and no others."""
@@ -161,17 +133,4 @@ class Keeper:
     def ensure_absent(self) -> None:
         """See to it that neither schedules, nor the group, nor the role is left."""
         self.group.ensure_absent()
-        found = find(self.iam.get_role, RoleName=self.role)
-        if found and self._owns(found["Role"]):
-            if find(self.iam.get_role_policy, RoleName=self.role, PolicyName=POLICY):
-                request = {"RoleName": self.role, "PolicyName": POLICY}
-                self._change("policy of the role", self.iam.delete_role_policy, **request)
-            self._change("role", self.iam.delete_role, RoleName=self.role)
-
-    def _owns(self, role: Mapping[str, Any]) -> bool:
-        return tags_of(role).get(DEPLOYMENT_TAG) == self.deployment
-
-    def _change(self, what: str, call: Callable[..., Any], **request: Any) -> None:
-        if not self.check_mode:
-            throttled(call, **request)
-        self.changes.append(what)
+        self.role.ensure_absent()

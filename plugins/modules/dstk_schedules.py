@@ -16,9 +16,9 @@ from ansible.module_utils.dstk_budget import Purse
 from ansible.module_utils.dstk_ec2 import chunks, ec2_client, tag_list, tags_of, throttled
 from ansible.module_utils.dstk_fleet import Fleet
 from ansible.module_utils.dstk_launch import LIVE
-from ansible.module_utils.dstk_role import find_place
+from ansible.module_utils.dstk_role import ForeignRoleError, find_place
 from ansible.module_utils.dstk_schedule import UNTIL_TAG, format_moment, prolong, settle_end
-from ansible.module_utils.dstk_schedules import ForeignError, Keeper, find_schedules
+from ansible.module_utils.dstk_schedules import Keeper, find_schedules
 
 DOCUMENTATION = """
 module: dstk_schedules
@@ -117,9 +117,7 @@ def open_purse(module: Any, keeper: Keeper) -> Purse:
         module.client("budgets"),
         keeper.iam,
         keeper.deployment,
-        keeper.place.region,
-        keeper.place.account,
-        partition=keeper.place.partition,
+        keeper.place,
         check_mode=keeper.check_mode,
         changes=keeper.changes,
     )
@@ -142,13 +140,13 @@ def ensure_present(module: Any, keeper: Keeper) -> dict[str, Any]:
         except ValueError as error:
             module.fail_json(msg=f"{error}\nFix: such as 7d, 12h, or a date that is to come")
     until = format_moment(end)
-    keeper.ensure_role()
+    keeper.role.ensure()
     wanted = find_schedules(
         tags,
         given["schedule"],
         end,
         partition=keeper.place.partition,
-        role_arn=keeper.place.find_role_arn(keeper.role),
+        role_arn=keeper.place.find_role_arn(keeper.role.name),
         now=now,
     )
     keeper.ensure_schedules(wanted)
@@ -189,7 +187,7 @@ def main() -> None:
             open_purse(module, keeper).ensure_absent()
         else:
             answer = ensure_present(module, keeper)
-    except ForeignError as error:
+    except ForeignRoleError as error:
         module.fail_json(msg=str(error))
     except (BotoCoreError, ClientError) as error:
         module.fail_json_aws(error, msg=f"Schedules of {module.params['deployment']}")
