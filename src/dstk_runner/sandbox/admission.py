@@ -77,6 +77,14 @@ def check_dry_run(call: Call) -> None:
         raise Refusal("DryRunOperation", "Request would have succeeded, but DryRun flag is set.", status=412)
 
 
+def check_attachments(call: Call) -> None:
+    """Refuse to delete a policy that is attached to a role. Moto deletes it, and leaves it in force there."""
+    if (call.service, call.action) == ("iam", "DeletePolicy"):
+        roles = iam_backends[DEFAULT_ACCOUNT_ID]["aws"].roles.values()
+        if any(call.params.get("PolicyArn") in role.managed_policies for role in roles):
+            raise Refusal("DeleteConflict", "Cannot delete a policy attached to entities.", status=409)
+
+
 def _refuse_credentials(call: Call) -> Refusal:
     if call.protocol == "ec2":
         message = "AWS was not able to validate the provided access credentials"

@@ -21,13 +21,15 @@ from botocore.exceptions import BotoCoreError, ClientError
 from moto.budgets.models import Budget, budgets_backends
 from moto.core.models import DEFAULT_ACCOUNT_ID
 
-from dstk_runner.sandbox.budget_actions import SERVICE, find_actions
+from dstk_runner.sandbox.budget_actions import APPLY, SERVICE, find_actions
 from dstk_runner.sandbox.roles import call_patiently, find_trust, make_role_client
 from dstk_runner.sandbox.state import SandboxState
 from dstk_runner.sandbox.wire import Call, Refusal
 
 DOCUMENT = "AWS-StopEC2Instance"
 TAG = "dstk:deployment"
+#: Where IAM is asked, which is of no region.
+REGION = "us-east-1"
 log = logging.getLogger(__name__)
 
 #: What has been spent, in USD, by what is counted: another budget of the same things finds the same bill.
@@ -106,7 +108,8 @@ class Bill:
         """Do as an action says, as its role; whatever comes of it, it is not done again."""
         status = "EXECUTION_SUCCESS"
         try:
-            stop_instances(action, self._state)
+            check_trust(action["ExecutionRoleArn"], action["BudgetName"])
+            (apply_policy if action["ActionType"] == APPLY else stop_instances)(action, self._state)
         except (BotoCoreError, ClientError, PermissionError) as error:
             status = "EXECUTION_FAILURE"
             log.info("the action %s of %s failed: %s", action["ActionId"], action["BudgetName"], error)
@@ -123,11 +126,9 @@ def stop_instances(action: Mapping[str, Any], state: SandboxState) -> None:
     """Carry out AWS's own document, by which instances are stopped, as the role of an action.
 
     Raises:
-        PermissionError: the role does not trust AWS Budgets with this budget.
         ClientError: the role may not do it, or EC2 refuses.
     """
     role, wanted = action["ExecutionRoleArn"], action["Definition"]["SsmActionDefinition"]
-    check_trust(role, action["BudgetName"])
     ids, region = list(wanted["InstanceIds"]), wanted["Region"]
     make_role_client(state, role, region, "ssm").start_automation_execution(
         DocumentName=DOCUMENT, Parameters={"InstanceId": ids}
@@ -135,6 +136,18 @@ def stop_instances(action: Mapping[str, Any], state: SandboxState) -> None:
     client = make_role_client(state, role, region)
     client.describe_instance_status(InstanceIds=ids, IncludeAllInstances=True)
     call_patiently(client.stop_instances, {"InstanceIds": ids})
+
+
+def apply_policy(action: Mapping[str, Any], state: SandboxState) -> None:
+    """Attach a policy to roles, as the role of an action.
+
+    Raises:
+        ClientError: the role may not do it, or IAM refuses.
+    """
+    wanted = action["Definition"]["IamActionDefinition"]
+    client = make_role_client(state, action["ExecutionRoleArn"], REGION, "iam")
+    for name in wanted["Roles"]:
+        client.attach_role_policy(RoleName=name, PolicyArn=wanted["PolicyArn"])
 
 
 def check_trust(role: str, budget: str) -> None:

@@ -10,12 +10,16 @@ from collections.abc import Callable
 from typing import Any
 
 from moto.budgets.models import budgets_backends
+from moto.core.models import DEFAULT_ACCOUNT_ID
+from moto.iam.models import iam_backends
 
 from dstk_runner.sandbox.roles import find_trust
 from dstk_runner.sandbox.wire import Call, Refusal
 
 SERVICE = "budgets.amazonaws.com"
 INSTANCES = 100
+STOP, APPLY = "RUN_SSM_DOCUMENTS", "APPLY_IAM_POLICY"
+_DEFINITIONS = {STOP: "SsmActionDefinition", APPLY: "IamActionDefinition"}
 _NEEDED = (
     *("NotificationType", "ActionType", "ActionThreshold", "Definition"),
     *("ExecutionRoleArn", "ApprovalModel", "Subscribers"),
@@ -66,12 +70,28 @@ def _delete(call: Call) -> dict[str, Any]:
 
 
 def _check(action: dict[str, Any]) -> None:
-    """Refuse what AWS would: a role that does not trust Budgets, more instances than an action takes."""
-    ids = action["Definition"].get("SsmActionDefinition", {}).get("InstanceIds", ())
-    if action["ActionType"] == "RUN_SSM_DOCUMENTS" and not 1 <= len(ids) <= INSTANCES:
+    """Refuse what AWS would: a definition of another type, too many instances, a role that does not trust Budgets."""
+    kind, definition = action["ActionType"], action["Definition"]
+    if list(definition) != [_DEFINITIONS.get(kind)]:
+        raise Refusal("InvalidParameterException", f"the definition is not one of {kind}, or not known here")
+    wanted = definition[_DEFINITIONS[kind]]
+    if kind == STOP and not 1 <= len(wanted.get("InstanceIds", ())) <= INSTANCES:
         raise Refusal("InvalidParameterException", f"InstanceIds must be 1 to {INSTANCES}")
+    if kind == APPLY:
+        _check_policy(wanted)
     if not any(True for _ in find_trust(action["ExecutionRoleArn"], SERVICE)):
         raise Refusal("InvalidParameterException", "AWS Budgets may not assume the execution role")
+
+
+def _check_policy(wanted: dict[str, Any]) -> None:
+    """Refuse a policy that is not there, one that is for nobody, and one for a role that is not there."""
+    iam = iam_backends[DEFAULT_ACCOUNT_ID]["aws"]
+    if wanted["PolicyArn"] not in iam.managed_policies:
+        raise Refusal("InvalidParameterException", f"the policy {wanted['PolicyArn']} doesn't exist")
+    if set(wanted) - {"PolicyArn", "Roles"} or not wanted.get("Roles"):
+        raise Refusal("InvalidParameterException", "a policy is for roles, and here for these alone")
+    if missing := set(wanted["Roles"]) - {role.name for role in iam.roles.values()}:
+        raise Refusal("InvalidParameterException", f"the role {', '.join(sorted(missing))} doesn't exist")
 
 
 def _find_key(call: Call) -> tuple[str, str]:

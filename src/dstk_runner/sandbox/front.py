@@ -123,6 +123,7 @@ class Front:
             # moto is asked again about instances, so that they are told of in their present state
             if earlier is not None and call.action != "RunInstances":
                 return earlier
+            admission.check_attachments(call)
             answered = budget_actions.find_answer(call)
             if answered is None:
                 answered = bill.find_answer(call)

@@ -1,7 +1,7 @@
 """What the policies of IAM's users and roles allow.
 
-Of conditions, those on tags are looked at where instances are started or stopped and where snapshots are deleted.
-Resources are not looked at.
+Of conditions, those on tags are looked at where instances are started or stopped and where snapshots are deleted, and
+which policy is meant where one is attached to a role or detached. Resources are not looked at.
 """
 
 from __future__ import annotations
@@ -26,6 +26,9 @@ _FREE = frozenset({"sts:GetCallerIdentity"})
 _TURNS = frozenset({"StartInstances", "StopInstances"})
 _BY_TAG = _TURNS | {"DeleteSnapshot"}
 _TAG = "aws:ResourceTag/"
+#: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_iam-condition-keys.html
+_BY_POLICY = frozenset({"AttachRolePolicy", "DetachRolePolicy"})
+_POLICY = "iam:PolicyARN"
 
 
 def check_permission(call: Call, token: str | None) -> None:
@@ -39,7 +42,7 @@ def check_permission(call: Call, token: str | None) -> None:
         statements = list(_find_statements(str(call.access_key_id), token))
     except CreateAccessKeyFailure:  # the token is not that of the key
         statements = []
-    statements = [statement for statement in statements if _is_tagged(statement, call)]
+    statements = [item for item in statements if _is_tagged(item, call) and _is_of_policy(item, call)]
     for permission in find_permissions(call.service, call.action):
         if permission not in _FREE and not is_allowed(permission, statements):
             raise _refuse(call, permission)
@@ -62,6 +65,15 @@ def _is_tagged(statement: Mapping[str, Any], call: Call) -> bool:
         if key.startswith(_TAG)
     }
     return all(wanted.items() <= tags.items() for tags in _find_bearers(call))
+
+
+def _is_of_policy(statement: Mapping[str, Any], call: Call) -> bool:
+    """Say whether the policy that a call attaches or detaches is one that a statement asks for."""
+    if call.service != "iam" or call.action not in _BY_POLICY:
+        return True
+    conditions = [statement.get("Condition", {}).get(kind, {}) for kind in ("ArnEquals", "ArnLike")]
+    patterns = [condition[_POLICY] for condition in conditions if _POLICY in condition]
+    return all(fnmatchcase(str(call.params.get("PolicyArn")), pattern) for pattern in patterns)
 
 
 def _find_bearers(call: Call) -> list[dict[str, str]]:
