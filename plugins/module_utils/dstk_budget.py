@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, chunks
+from ansible.module_utils.dstk_hold import Hold
 from ansible.module_utils.dstk_role import Place, Role, find, make_document
 from ansible.module_utils.dstk_schedule import find_budget, find_budget_role
 
 POLICY = "stop"
 THRESHOLDS = (50, 80, 100)
 """Percent of the budget at which somebody is told."""
+STOP, HOLD = "RUN_SSM_DOCUMENTS", "APPLY_IAM_POLICY"
+"""The types of its actions: one stops hosts, one keeps schedules from starting them again."""
 
 
 @dataclass
@@ -33,9 +36,14 @@ class Purse:
 
     @property
     def role(self) -> Role:
-        """The role by which AWS Budgets stops the hosts."""
+        """The role by which AWS Budgets stops the hosts, and keeps them so."""
         named = find_budget_role(self.deployment, self.place.region), self.deployment
         return Role(self.iam, *named, self.trust, self.policy, POLICY, check_mode=self.check_mode, changes=self.changes)
+
+    @property
+    def hold(self) -> Hold:
+        """What keeps schedules from starting the hosts. A deployment without `start` has it too, and may get one."""
+        return Hold(self.iam, self.deployment, self.place, self._change)
 
     @property
     def trust(self) -> dict[str, Any]:
@@ -49,7 +57,7 @@ class Purse:
 
     @property
     def policy(self) -> dict[str, Any]:
-        """What the role may do: run AWS's own document, and by it stop what carries the tag.
+        """What the role may do: run AWS's own document, by it stop what carries the tag, and hold the schedules.
 
         https://docs.aws.amazon.com/aws-managed-policy/latest/reference/AWSBudgetsActions_RolePolicyForResourceAdministrationWithSSM.html
         """
@@ -66,26 +74,41 @@ class Purse:
                 {"Action": "ec2:DescribeInstanceStatus", "Resource": "*"},
                 {"Action": "ec2:StopInstances", "Resource": instances, "Condition": tagged},
                 {"Action": "ssm:StartAutomationExecution", "Resource": documents},
+                self.hold.statement,
             ]
         )
 
-    def ensure(self, amount: float, email: str, instance_ids: Sequence[str]) -> None:
-        """See to role, budget and actions; an action takes 100 instances, and they are those of now."""
+    def ensure(self, amount: float, email: str, instance_ids: Sequence[str]) -> bool:
+        """See to role, policy, budget and actions, and answer whether it is spent, so that no schedule starts hosts.
+
+        An action takes 100 instances, and they are those of now.
+        """
         self.role.ensure()
+        self.hold.ensure()
         readers = [{"SubscriptionType": "EMAIL", "Address": email}]
         known = find(self.budgets.describe_budget, **self.name)
-        if known and not self._is_right(known["Budget"], amount, readers):
+        actions = self.find_actions() if known else []
+        if known and not _is_right(known["Budget"], actions, amount, readers):
             # the calls of today change limits and notifications one by one; nothing is lost with the budget
-            self._remove()
-            known = None
+            self._remove(actions)
+            known, actions = None, []
+        held = {action["Status"] for action in actions if action["ActionType"] == HOLD}
+        if not held & {"EXECUTION_IN_PROGRESS", "EXECUTION_SUCCESS"}:
+            # of a budget of before; the next one may attach it at any time
+            self.hold.lift()
         if known is None:
-            self.role.change("budget", self.budgets.create_budget, **self._describe(amount, readers))
-        self._ensure_actions([sorted(part) for part in chunks(sorted(instance_ids))], readers)
+            self._change("budget", self.budgets.create_budget, **self._describe(amount, readers))
+        self._ensure_actions(actions, instance_ids, readers)
+        return "EXECUTION_SUCCESS" in held
 
     def ensure_absent(self) -> None:
-        """See to it that neither budget, nor actions, nor role is left. Without its role there is no budget."""
+        """See to it that neither budget, actions, policy nor role is left. Without its role there is no budget.
+
+        The actions go first, for they attach the policy, and the role last, for it tells that something may be left.
+        """
         if self.role.is_own():
-            self._remove()
+            self._remove(self.find_actions())
+            self.hold.ensure_absent()
             self.role.ensure_absent()
 
     def find_actions(self) -> list[dict[str, Any]]:
@@ -116,47 +139,63 @@ class Purse:
             "NotificationsWithSubscribers": [{"Notification": item, "Subscribers": readers} for item in notices],
         }
 
-    def _is_right(self, budget: Mapping[str, Any], amount: float, readers: list[dict[str, str]]) -> bool:
-        """Answer whether a budget has this limit, and its actions tell these readers."""
-        told = [action["Subscribers"] for action in self.find_actions()]
-        same = float(budget["BudgetLimit"]["Amount"]) == float(_write_amount(amount))
-        return same and all(row == readers for row in told)
+    def _ensure_actions(
+        self, there: Sequence[Mapping[str, Any]], instance_ids: Sequence[str], readers: list[dict[str, str]]
+    ) -> None:
+        wanted = {STOP: [self._define(part) for part in chunks(sorted(instance_ids))], HOLD: [self.hold.definition]}
+        for kind, definitions in wanted.items():
+            known = [action for action in there if action["ActionType"] == kind]
+            for action in known[len(definitions) :]:
+                self._delete(action)
+            for action, definition in zip(known, definitions, strict=False):
+                if action["Definition"] != definition:
+                    request = {**self.name, "ActionId": action["ActionId"], "Definition": definition}
+                    self._change("action", self.budgets.update_budget_action, **request)
+            for definition in definitions[len(known) :]:
+                self._create(kind, definition, readers)
 
-    def _ensure_actions(self, parts: list[list[str]], readers: list[dict[str, str]]) -> None:
-        for number, action in enumerate(there := self.find_actions()):
-            if number >= len(parts):
-                self.role.change(
-                    "no action", self.budgets.delete_budget_action, **self.name, ActionId=action["ActionId"]
-                )
-            elif action["Definition"] != (wanted := self._define(parts[number])):
-                request = {**self.name, "ActionId": action["ActionId"], "Definition": wanted}
-                self.role.change("action", self.budgets.update_budget_action, **request)
-        for part in parts[len(there) :]:
-            self.role.change(
-                "action",
-                self.budgets.create_budget_action,
-                **self.name,
-                NotificationType="ACTUAL",
-                ActionType="RUN_SSM_DOCUMENTS",
-                ActionThreshold={"ActionThresholdValue": 100.0, "ActionThresholdType": "PERCENTAGE"},
-                Definition=self._define(part),
-                ExecutionRoleArn=self.place.find_role_arn(self.role.name),
-                ApprovalModel="AUTOMATIC",
-                Subscribers=readers,
-            )
+    def _create(self, kind: str, definition: Mapping[str, Any], readers: list[dict[str, str]]) -> None:
+        self._change(
+            "action",
+            self.budgets.create_budget_action,
+            **self.name,
+            NotificationType="ACTUAL",
+            ActionType=kind,
+            ActionThreshold={"ActionThresholdValue": 100.0, "ActionThresholdType": "PERCENTAGE"},
+            Definition=definition,
+            ExecutionRoleArn=self.place.find_role_arn(self.role.name),
+            ApprovalModel="AUTOMATIC",
+            Subscribers=readers,
+        )
 
     def _define(self, instance_ids: list[str]) -> dict[str, Any]:
         stopping = {"ActionSubType": "STOP_EC2_INSTANCES", "Region": self.place.region, "InstanceIds": instance_ids}
         return {"SsmActionDefinition": stopping}
 
-    def _remove(self) -> None:
-        for action in self.find_actions():
+    def _remove(self, actions: Iterable[Mapping[str, Any]]) -> None:
+        for action in actions:
             self._delete(action)
         if find(self.budgets.describe_budget, **self.name):
-            self.role.change("no budget", self.budgets.delete_budget, **self.name)
+            self._change("no budget", self.budgets.delete_budget, **self.name)
 
     def _delete(self, action: Mapping[str, Any]) -> None:
-        self.role.change("no action", self.budgets.delete_budget_action, **self.name, ActionId=action["ActionId"])
+        self._change("no action", self.budgets.delete_budget_action, **self.name, ActionId=action["ActionId"])
+
+    def _change(self, what: str, call: Callable[..., Any], **request: Any) -> Any:
+        return self.role.change(what, call, **request)
+
+
+def _is_right(
+    budget: Mapping[str, Any], actions: Iterable[Mapping[str, Any]], amount: float, readers: list[dict[str, str]]
+) -> bool:
+    """Answer whether a budget has this limit, and its actions tell these readers and can still be carried out.
+
+    Each is carried out once: where a new year has begun and less is spent, they have to be made anew.
+    """
+    limit, rows = float(_write_amount(amount)), list(actions)
+    same = float(budget["BudgetLimit"]["Amount"]) == limit and all(row["Subscribers"] == readers for row in rows)
+    spent = float(budget.get("CalculatedSpend", {}).get("ActualSpend", {}).get("Amount", limit))
+    return same and (spent >= limit or not any(str(row["Status"]).startswith("EXECUTION_") for row in rows))
 
 
 def _write_amount(amount: float) -> str:

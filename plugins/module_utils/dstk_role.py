@@ -18,11 +18,18 @@ GONE = frozenset({"NoSuchEntity", "NotFoundException", "ResourceNotFoundExceptio
 
 
 class ForeignRoleError(Exception):
-    """A role has the name, and is somebody else's; the message says what to do."""
+    """A role, or a policy of one, has the name, and is somebody else's; the message says what to do."""
+
+    def __init__(self, kind: str, name: str, deployment: str) -> None:
+        """Take what has the name, and the deployment whose it is not."""
+        super().__init__(
+            f"the account has a {kind} {name} already, which is not of the deployment {deployment}\n"
+            "Fix: choose another `deployment`, or delete it"
+        )
 
 
 def make_document(statements: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """Answer a policy document that allows these."""
+    """Answer a policy document that allows these, but those that say what else they do."""
     return {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", **statement} for statement in statements]}
 
 
@@ -47,6 +54,10 @@ class Place:
     def find_role_arn(self, name: str) -> str:
         """Answer the ARN of a role of dstk's."""
         return f"arn:{self.partition}:iam::{self.account}:role{PATH}{name}"
+
+    def find_policy_arn(self, name: str) -> str:
+        """Answer the ARN of a policy of dstk's."""
+        return f"arn:{self.partition}:iam::{self.account}:policy{PATH}{name}"
 
 
 def find_place(module: Any) -> Place:
@@ -76,10 +87,7 @@ class Role:
         """
         found = self._find()
         if found and not self._owns(found):
-            raise ForeignRoleError(
-                f"the account has a role {self.name} already, which is not of the deployment {self.deployment}\n"
-                "Fix: choose another `deployment`, or delete it"
-            )
+            raise ForeignRoleError("role", self.name, self.deployment)
         return found is not None
 
     def is_own(self) -> bool:

@@ -190,6 +190,11 @@ def find_budget_role(deployment: str, region: str) -> str:
     return f"{deployment}-{region}-budget"
 
 
+def find_hold(deployment: str, region: str) -> str:
+    """Answer the policy by which that budget keeps schedules from starting the hosts again."""
+    return f"{deployment}-{region}-budget"
+
+
 def find_expiry_group(deployment: str) -> str:
     """Answer the schedule group by which its last snapshots are deleted. No deployment has such a name: see the `_`."""
     return f"dstk-{deployment}_expiry"

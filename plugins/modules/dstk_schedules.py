@@ -29,6 +29,8 @@ description:
   - Keeps a schedule group of EventBridge Scheduler with schedules for each instance of the deployment, and a role that
     may stop and start what carries its tag and nothing else.
   - A schedule's name holds a hash of its definition, so that one listing tells what has to be made or removed.
+  - With a budget and an address, also an AWS Budget, which stops the hosts when it is spent, and attaches a policy to
+    the role of the schedules so that these start none.
   - The end of the deployment is the tag C(dstk:until) of its instances. The latest that is found is kept.
 options:
   deployment:
@@ -36,7 +38,7 @@ options:
     type: str
     required: true
   state:
-    description: C(present), or C(absent) for neither schedules nor role.
+    description: C(present), or C(absent) for neither schedules, nor budget, nor their roles.
     type: str
     choices: [present, absent]
     default: present
@@ -152,7 +154,8 @@ def ensure_present(module: Any, keeper: Keeper) -> dict[str, Any]:
     keeper.ensure_schedules(wanted)
     purse = open_purse(module, keeper)
     if given["budget"] and given["budget_email"]:
-        purse.ensure(given["budget"], given["budget_email"], list(tags))
+        if purse.ensure(given["budget"], given["budget_email"], list(tags)):
+            module.warn(f"{given['budget']:.2f} USD are spent: no schedule starts the hosts until `budget` is raised")
     else:
         purse.ensure_absent()
     differing = [key for key, found in tags.items() if found.get(UNTIL_TAG) != until]
@@ -183,8 +186,9 @@ def main() -> None:
     try:
         keeper = open_keeper(module)
         if module.params["state"] == "absent":
-            keeper.ensure_absent()
+            # first the budget, which may have attached a policy to the role of the schedules
             open_purse(module, keeper).ensure_absent()
+            keeper.ensure_absent()
         else:
             answer = ensure_present(module, keeper)
     except ForeignRoleError as error:

@@ -27,9 +27,8 @@ _USED = ("key-pair", "security-group", "subnet")
 #: Characters, without blanks, that a managed policy has room for:
 #: https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html
 _LIMIT = 6144
-#: Statements whose condition or resource keeps them to what is the deployment's. Not `Make`: with
-#: `ec2:Create*` come CreateTags, and with them the tag on what is somebody else's.
-_SHORTENED = frozenset({"ChangeWhatIsTagged", "Scheduler", "Profile"})
+#: What stands for several actions where room is short. Not in `Make`: with `ec2:Create*` come CreateTags, and with them
+#: the tag on what is somebody else's.
 _VERB = re.compile(r"\w+:[A-Z][a-z0-9]+")
 _OF_WHAT_IS_THERE = ("ec2:CreateSnapshot", "ec2:CreateVolume")
 _WITHIN_A_VPC = frozenset({"ec2:CreateRouteTable", "ec2:CreateSecurityGroup", "ec2:CreateSubnet"})
@@ -146,6 +145,10 @@ def _make_schedule_statements(
         services.append("budgets.amazonaws.com")
         budget = f"arn:{partition}:budgets::*:budget/{schedules.find_budget(*name)}"
         yield _allow("Budget", ["budgets:*"], [budget, f"{budget}/action/*"])
+        # AWS Budgets attaches this one policy to the role of the schedules, and who raises the budget takes it off
+        hold = f"arn:{partition}:iam::*:policy{schedules.PATH}{schedules.find_hold(*name)}"
+        yield _allow("Hold", _select(permissions, "hold"), [hold])
+        yield _allow("Lift", _select(permissions, "lift"), own[:1], {"ArnLike": {"iam:PolicyARN": hold}})
     if any(item.needed == "backup" for item in permissions):
         own.append(f"{roles}{load_backup().find_role(*name)}")
         services.append("dlm.amazonaws.com")
@@ -195,23 +198,33 @@ def _make_names(domain: str) -> dict[str, Any]:
 
 
 def _shorten(statement: Mapping[str, Any], deployment: str) -> dict[str, Any]:
-    """Return a statement with `ec2:Describe*` in the place of three and more actions that begin so.
+    """Return a statement in fewer characters, that still allows nothing but what is the deployment's.
 
-    Of roles, one name with a star stands for all that begin with the deployment's, and of what is made, one letter for
-    all kinds that begin with it.
+    `ec2:Delete*` stands in the place of three and more actions that begin so. Of roles, one name with a star stands for
+    all that begin with the deployment's, and of what is made, one letter for all kinds that begin with it.
     """
-    if statement["Sid"] in ("PassRole", "Scheduler"):
-        beginnings = (name.partition(f"/{deployment}")[0] for name in statement["Resource"])
-        statement = {**statement, "Resource": [f"{name}/{deployment}*" for name in dict.fromkeys(beginnings)]}
-    if statement["Sid"] == "Make":
-        return {**statement, "Resource": list(dict.fromkeys(map(_shorten_kind, statement["Resource"])))}
-    if statement["Sid"] not in _SHORTENED:
-        return dict(statement)
-    verbs: dict[str, list[str]] = {}
-    for action in statement["Action"]:
-        verbs.setdefault(_VERB.findall(action)[0], []).append(action)
-    parts = ([f"{verb}*"] if len(actions) > 2 else actions for verb, actions in verbs.items())
-    return {**statement, "Action": [action for part in parts for action in part]}
+    changed: dict[str, Any] = {}
+    match statement["Sid"]:
+        case "PassRole" | "Scheduler":
+            beginnings = (name.partition(f"/{deployment}")[0] for name in statement["Resource"])
+            changed["Resource"] = [f"{name}/{deployment}*" for name in dict.fromkeys(beginnings)]
+        case "Make":
+            changed["Resource"] = list(dict.fromkeys(map(_shorten_kind, statement["Resource"])))
+        case "TagWhatIsMade":
+            # only with what is made; what that may be, the other statements say
+            changed["Condition"] = {"Null": {"ec2:CreateAction": "false"}}
+        case "Budget":
+            changed["Resource"] = [f"{statement['Resource'][0]}*"]
+        case "Profile":
+            # the role is one of those of the statement Scheduler
+            changed = {"Action": ["iam:*InstanceProfile"], "Resource": statement["Resource"][1:]}
+        case "Bucket" | "ChangeWhatIsTagged":
+            verbs: dict[str, list[str]] = {}
+            for action in statement["Action"]:
+                verbs.setdefault(_VERB.findall(action)[0], []).append(action)
+            parts = ([f"{verb}*"] if len(actions) > 2 else actions for verb, actions in verbs.items())
+            changed["Action"] = [action for part in parts for action in part]
+    return {**statement, **changed}
 
 
 def _shorten_kind(name: str) -> str:
@@ -221,7 +234,7 @@ def _shorten_kind(name: str) -> str:
 
 
 def _select(permissions: Iterable[Permission], does: str, service: str = "") -> list[str]:
-    return sorted(item.action for item in permissions if item.does == does and service in ("", item.service))
+    return sorted({item.action for item in permissions if item.does == does and service in ("", item.service)})
 
 
 def _allow(

@@ -161,13 +161,18 @@ def _has_role(iam: Any, role: str, deployment: str) -> bool:
 
 
 def _find_budget(iam: Any, budgets: Any, sts: Any, deployment: str, region: str) -> list[Resource]:
-    """Find the AWS Budget with its actions, and the role by which it stops hosts; without its role there is none."""
+    """Find the AWS Budget with its actions, and its role and policy; without its role there is none of it."""
     names = load_schedule()
     role, budget = names.find_budget_role(deployment, region), names.find_budget(deployment, region)
     if not _has_role(iam, role, deployment):
         return []
     found = [Resource(kind="role", id=role, name=role)]
-    place = {"AccountId": sts.get_caller_identity()["Account"], "BudgetName": budget}
+    caller, hold = sts.get_caller_identity(), names.find_hold(deployment, region)
+    arn = f"arn:{caller['Arn'].split(':')[1]}:iam::{caller['Account']}:policy{names.PATH}{hold}"
+    with contextlib.suppress(iam.exceptions.NoSuchEntityException):
+        if {"Key": TAG, "Value": deployment} in iam.get_policy(PolicyArn=arn)["Policy"].get("Tags", ()):
+            found.append(Resource(kind="policy", id=arn, name=hold))
+    place = {"AccountId": caller["Account"], "BudgetName": budget}
     with contextlib.suppress(budgets.exceptions.NotFoundException):
         actions = budgets.describe_budget_actions_for_budget(**place, MaxResults=100)["Actions"]
         found += [Resource(kind="budget action", id=item["ActionId"], name=budget) for item in actions]

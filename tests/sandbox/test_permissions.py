@@ -84,10 +84,11 @@ def test_with_ssm_all_that_is_allowed_is_asked_for(session_life: tuple[Path, dic
     assert {item.action for item in own} == {name for name in asked if name.startswith(services)}
 
 
-def test_the_longest_policy_is_one_that_iam_takes() -> None:
+@pytest.mark.parametrize("region", ["us-west-2", "ap-southeast-1"])
+def test_the_longest_policy_is_one_that_iam_takes(region: str) -> None:
     everything = {"access": "ssm", "domain": "notebooks.department.example.org", "budget": 200, "elastic_ip": True}
     more = {"budget_email": "ada@example.org", "schedule_backup": {"at": "03:00"}, "spot": True}
-    config = load_config({"deployment": "d" * 40, **everything, **more})
+    config = load_config({"deployment": "d" * 40, "region": region, **everything, **more})
     assert len(json.dumps(make_policy(config), separators=(",", ":"))) <= 6144
     assert len(json.dumps(make_policy(config, bake=True), separators=(",", ":"))) <= 6144
 

@@ -1,0 +1,247 @@
+"""The AWS Budget of a deployment, and what is in force when it is spent."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from support.plugins import Load
+
+ACCOUNT = "123456789012"
+NAME = "csx450-us-west-2-budget"
+ARN = f"arn:aws:iam::{ACCOUNT}:policy/dstk/{NAME}"
+SCHEDULES = "csx450-us-west-2-schedule"
+LABELS = [{"Key": "dstk:deployment", "Value": "csx450"}]
+LOOK = json.dumps(
+    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"}]}
+)
+
+
+class Budgets:
+    """What AWS Budgets knows, and what it does when a budget is spent."""
+
+    def __init__(self) -> None:
+        self.budget: dict[str, Any] | None = None
+        self.actions: dict[str, dict[str, Any]] = {}
+
+    def describe_budget(self, **_: Any) -> dict[str, Any]:
+        self._check()
+        return {"Budget": self.budget}
+
+    def create_budget(self, **request: Any) -> None:
+        self.budget = dict(request["Budget"])
+
+    def delete_budget(self, **_: Any) -> None:
+        self._check()
+        self.budget = None
+
+    def describe_budget_actions_for_budget(self, **_: Any) -> dict[str, Any]:
+        self._check()
+        return {"Actions": [dict(action) for action in self.actions.values()]}
+
+    def create_budget_action(self, **request: Any) -> None:
+        self._check()
+        key = str(len(self.actions))
+        self.actions[key] = {**request, "ActionId": key, "Status": "STANDBY"}
+
+    def update_budget_action(self, **request: Any) -> None:
+        self.actions[request["ActionId"]] |= request
+
+    def delete_budget_action(self, **request: Any) -> None:
+        del self.actions[request["ActionId"]]
+
+    def spend(self, usd: float, iam: Any) -> None:
+        """Carry the actions out."""
+        assert self.budget is not None
+        self.budget["CalculatedSpend"] = {"ActualSpend": {"Amount": str(usd), "Unit": "USD"}}
+        for action in self.actions.values():
+            action["Status"] = "EXECUTION_SUCCESS"
+            if "IamActionDefinition" in action["Definition"]:
+                wanted = action["Definition"]["IamActionDefinition"]
+                for role in wanted["Roles"]:
+                    iam.attach_role_policy(RoleName=role, PolicyArn=wanted["PolicyArn"])
+
+    def _check(self) -> None:
+        if self.budget is None:
+            raise ClientError({"Error": {"Code": "NotFoundException"}}, "DescribeBudget")
+
+
+class Fragile:
+    """A client of which a run is killed just before its nth change."""
+
+    def __init__(self, client: Any, left: list[int]) -> None:
+        self._client = client
+        self._left = left
+
+    def __getattr__(self, name: str) -> Any:
+        if name.startswith(("delete", "detach", "create", "put", "update")):
+            self._left[0] -= 1
+            if self._left[0] < 0:
+                raise InterruptedError(name)
+        return getattr(self._client, name)
+
+
+class World:
+    """IAM with the role of the schedules, and AWS Budgets."""
+
+    def __init__(self, load: Load) -> None:
+        self.iam: Any = boto3.client("iam", "us-west-2")
+        self.budgets = Budgets()
+        self.plugin = load("module_utils/dstk_budget")
+        self.place = load("module_utils/dstk_role").Place("us-west-2", ACCOUNT)
+        self.iam.create_role(RoleName=SCHEDULES, Path="/dstk/", AssumeRolePolicyDocument=LOOK)
+
+    def open(self, *, changes_left: int = 1000, check_mode: bool = False) -> Any:
+        left = [changes_left]
+        clients = Fragile(self.budgets, left), Fragile(self.iam, left)
+        return self.plugin.Purse(*clients, "csx450", self.place, check_mode=check_mode)
+
+    def ensure(self, amount: float = 200, *hosts: str, **how: Any) -> tuple[bool, list[str]]:
+        """Whether it is spent, and what was changed."""
+        purse = self.open(**how)
+        return purse.ensure(amount, "ada@example.org", hosts or ("i-1",)), purse.changes
+
+    def find_definitions(self, kind: str) -> list[dict[str, Any]]:
+        return [item["Definition"] for item in self.budgets.actions.values() if item["ActionType"] == kind]
+
+    def is_held(self) -> bool:
+        attached = self.iam.list_attached_role_policies(RoleName=SCHEDULES)["AttachedPolicies"]
+        return [row["PolicyArn"] for row in attached] == [ARN]
+
+    def find_left(self) -> tuple[Any, ...]:
+        """What is there but the role of the schedules."""
+        roles = [role["RoleName"] for role in self.iam.list_roles()["Roles"] if role["RoleName"] != SCHEDULES]
+        policies = self.iam.list_policies(Scope="Local")["Policies"]
+        return self.budgets.budget, self.budgets.actions, roles, policies, self.is_held()
+
+
+@pytest.fixture
+def world(load: Load, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
+    for name in ("AWS_ENDPOINT_URL", "AWS_PROFILE", "AWS_CA_BUNDLE"):
+        monkeypatch.delenv(name, raising=False)
+    with mock_aws():
+        yield World(load)
+
+
+def test_hosts_are_stopped_by_portions_and_schedules_held_by_one_policy(world: World) -> None:
+    world.ensure(200, *(f"i-{number:03}" for number in range(101)))
+    found = [item["SsmActionDefinition"]["InstanceIds"] for item in world.find_definitions("RUN_SSM_DOCUMENTS")]
+    assert list(map(len, found)) == [100, 1]
+    attached = {"PolicyArn": ARN, "Roles": [SCHEDULES]}
+    assert world.find_definitions("APPLY_IAM_POLICY") == [{"IamActionDefinition": attached}]
+    version = world.iam.get_policy_version(PolicyArn=ARN, VersionId="v1")["PolicyVersion"]["Document"]
+    assert version["Statement"] == [{"Effect": "Deny", "Action": "ec2:StartInstances", "Resource": "*"}]
+    assert world.iam.get_policy(PolicyArn=ARN)["Policy"]["Tags"] == LABELS
+
+
+def test_the_role_may_attach_this_policy_to_the_role_of_the_schedules_and_no_other(world: World) -> None:
+    world.ensure()
+    document = world.iam.get_role_policy(RoleName=NAME, PolicyName="stop")["PolicyDocument"]
+    [statement] = [item for item in document["Statement"] if "iam:AttachRolePolicy" in item["Action"]]
+    assert statement["Resource"] == f"arn:aws:iam::{ACCOUNT}:role/dstk/{SCHEDULES}"
+    assert statement["Condition"] == {"ArnEquals": {"iam:PolicyARN": ARN}}
+
+
+@pytest.mark.parametrize("spent", [0, 200])
+def test_a_second_time_nothing_is_changed_and_it_is_told_whether_it_is_spent(world: World, spent: float) -> None:
+    world.ensure()
+    if spent:
+        world.budgets.spend(spent, world.iam)
+    assert world.ensure() == (bool(spent), [])
+    assert world.is_held() is bool(spent)
+
+
+def test_a_deployment_of_an_older_dstk_gets_the_policy_and_its_action(world: World) -> None:
+    make_older(world)
+    spent, changes = world.ensure()
+    assert (spent, changes) == (False, [f"policy of {NAME}", f"policy {NAME}", "action"])
+    assert len(world.find_definitions("RUN_SSM_DOCUMENTS")) == len(world.find_definitions("APPLY_IAM_POLICY")) == 1
+
+
+def make_older(world: World) -> None:
+    """Leave a deployment with a budget as a dstk left it that held no schedules."""
+    world.ensure()
+    world.budgets.actions = {
+        key: item for key, item in world.budgets.actions.items() if item["ActionType"] == "RUN_SSM_DOCUMENTS"
+    }
+    world.iam.put_role_policy(RoleName=NAME, PolicyName="stop", PolicyDocument=LOOK)
+    world.iam.delete_policy(PolicyArn=ARN)
+
+
+def test_a_budget_that_is_raised_holds_nothing_and_can_be_spent_again(world: World) -> None:
+    world.ensure()
+    world.budgets.spend(200, world.iam)
+    assert world.ensure(300)[0] is False
+    assert not world.is_held()
+    assert [action["Status"] for action in world.budgets.actions.values()] == ["STANDBY"] * 2
+
+
+def test_in_a_new_year_the_actions_are_made_anew(world: World) -> None:
+    world.ensure()
+    world.budgets.spend(200, world.iam)
+    assert world.budgets.budget is not None
+    world.budgets.budget["CalculatedSpend"]["ActualSpend"]["Amount"] = "3.5"
+    assert world.ensure()[0] is False
+    assert not world.is_held()
+    assert [action["Status"] for action in world.budgets.actions.values()] == ["STANDBY"] * 2
+
+
+def test_a_raise_that_was_killed_anywhere_is_ended_by_the_next_run(world: World) -> None:
+    for number in range(100):
+        world.open().ensure_absent()
+        world.ensure()
+        world.budgets.spend(200, world.iam)
+        try:
+            world.ensure(300, changes_left=number)
+        except InterruptedError:
+            world.ensure(300)
+            assert not world.is_held(), number
+            assert [action["Status"] for action in world.budgets.actions.values()] == ["STANDBY"] * 2, number
+        else:
+            assert number > 5
+            return
+
+
+@pytest.mark.parametrize("older", [False, True])
+def test_a_removal_that_was_killed_anywhere_is_ended_by_the_next_run(world: World, *, older: bool) -> None:
+    for number in range(100):
+        if older:
+            make_older(world)
+        else:
+            world.ensure()
+        world.budgets.spend(200, world.iam)
+        try:
+            world.open(changes_left=number).ensure_absent()
+        except InterruptedError:
+            world.open().ensure_absent()
+            assert world.find_left() == (None, {}, [], [], False), number
+        else:
+            assert world.find_left() == (None, {}, [], [], False)
+            assert number > 3
+            return
+
+
+def test_where_only_it_is_asked_what_would_be_nothing_is_done(world: World) -> None:
+    changes = world.ensure(200, check_mode=True)[1]
+    assert changes == [f"role {NAME}", f"policy of {NAME}", f"policy {NAME}", "budget", "action", "action"]
+    assert world.find_left() == (None, {}, [], [], False)
+
+
+@pytest.mark.parametrize("kind", ["role", "policy"])
+def test_what_is_somebody_elses_is_left_and_told(world: World, load: Load, kind: str) -> None:
+    if kind == "role":
+        world.iam.create_role(RoleName=NAME, AssumeRolePolicyDocument=LOOK)
+    else:
+        world.iam.create_policy(PolicyName=NAME, Path="/dstk/", PolicyDocument=LOOK)
+    before = world.find_left()
+    world.open().ensure_absent()
+    assert world.find_left() == before
+    with pytest.raises(Exception, match=f"has a {kind} {NAME} already") as told:
+        world.ensure()
+    assert "Fix: " in str(told.value)
