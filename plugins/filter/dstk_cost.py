@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
 import datetime
 import importlib.util
@@ -53,15 +54,37 @@ def dstk_cost(plan: dict, months: float = _estimate.MONTHS) -> dict:
     }
 
 
-def dstk_over_budget(plan: dict, known: list[str] | None = None) -> str:
+def dstk_over_budget(
+    plan: dict, known: list[str] | None = None, by: str = "", until: str = "", hosts: list[dict] | None = None
+) -> str:
     """Answer why a plan does not fit into its budget, with the last line `Fix: ...`; nothing where it does.
 
-    `known` are the tags `dstk:until` of its hosts: a deployment that was extended costs more than its file says.
+    `known` are the tags `dstk:until` of its hosts: a deployment that was extended costs more than its file says. With
+    `by`, `until` or `hosts` (as dstk_resized answers them) it is asked of that change, and one that saves is well.
     """
     if not float(plan["budget"]):
         return ""
-    verdict, words, fix = _estimate.judge_budget(plan, _open(plan), datetime.datetime.now(datetime.UTC), known or [])
+    asked = plan, _open(plan), datetime.datetime.now(datetime.UTC), known or []
+    if by or until or hosts:
+        try:
+            verdict, words, fix = _estimate.judge_change(*asked, by=by, until=until, hosts=hosts or [])
+        except ValueError:  # whoever changes the end says what is wrong
+            return ""
+    else:
+        verdict, words, fix = _estimate.judge_budget(*asked)
     return f"{words}\nFix: {fix}" if verdict == "over" else ""
+
+
+def dstk_resized(types: list[str], seats: list[list[dict]], new: str, named: list[str]) -> list[dict]:
+    """Answer how many hosts of each type there are, and will be once those get another on which only these sit, or all.
+
+    `types` and `seats` are of the same hosts, in the same order.
+    """
+    changed = [
+        new if new and (not named or {seat["student"] for seat in sat} <= set(named)) else name
+        for name, sat in zip(types, seats, strict=True)
+    ]
+    return [dict(collections.Counter(types)), dict(collections.Counter(changed))]
 
 
 def dstk_spent(known: dict, plan: dict) -> dict:
@@ -91,6 +114,7 @@ class FilterModule:
         return {
             "dstk_cost": dstk_cost,
             "dstk_over_budget": dstk_over_budget,
+            "dstk_resized": dstk_resized,
             "dstk_snapshot_price": dstk_snapshot_price,
             "dstk_spent": dstk_spent,
         }

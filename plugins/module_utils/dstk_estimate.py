@@ -10,7 +10,7 @@ import importlib.util
 import math
 import sys
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -287,28 +287,73 @@ def find_plan_end(values: Mapping[str, Any], now: datetime.datetime, known: Iter
     return _schedule.settle_end(known, values["schedule"], values["lease"], members=len(values["members"]), now=now)
 
 
-def find_cost_until(values: Mapping[str, Any], prices: _prices.Prices, left: datetime.timedelta) -> _cost.Bill:
+def find_cost_until(
+    values: Mapping[str, Any],
+    prices: _prices.Prices,
+    left: datetime.timedelta,
+    hosts: Mapping[str, int] | None = None,
+) -> _cost.Bill:
     """Answer the most that a plan costs while so much time is left: with the hours of its schedule, else left on.
 
-    The idle stop is not counted, for nobody can know how much it saves. Raises UnknownTypeError.
+    `hosts` are how many there are of each type, instead of those that the plan makes. The idle stop is not counted, for
+    nobody can know how much it saves. Raises UnknownTypeError.
     """
-    months = left.total_seconds() / 3600 / _cost.MONTH
+    months = max(left.total_seconds(), 0) / 3600 / _cost.MONTH
     fleet, seats = find_fleet(values, prices)
+    if hosts:
+        fleet = replace(fleet, hosts=dict(hosts))
     bills = _find_bills(values, fleet, seats, prices, replace(Assumptions(), months=months))
     return bills.get(SCHEDULED) or bills[ON]
 
 
-def judge_budget(
-    values: Mapping[str, Any], prices: _prices.Prices, now: datetime.datetime, known: Iterable[str] = ()
+def judge_change(
+    values: Mapping[str, Any],
+    prices: _prices.Prices,
+    now: datetime.datetime,
+    known: Iterable[str] = (),
+    *,
+    by: str = "",
+    until: str = "",
+    hosts: Sequence[Mapping[str, int]] = (),
 ) -> tuple[str, str, str]:
-    """Answer whether a plan fits into its budget: `ok`, `over` or `unknown`, what is to be said, and what mends it."""
+    """Answer, as `judge_budget` does, of a deployment that shall end later, or whose hosts shall be of other types.
+
+    What makes it no dearer is well, whatever the budget is. `by` and `until` are those of `prolong`, `hosts` how many
+    there are of each type, now and then. Raises ValueError where nobody can tell until when.
+    """
+    end = then = find_plan_end(values, now, known)
+    if by or until:
+        then = _schedule.prolong(end, by=by, until=until, zone=str(values["schedule"].get("timezone", "UTC")), now=now)
+    before, after = hosts or (None, None)
+    try:
+        costs = [find_cost_until(values, prices, at - now, of).total for at, of in ((end, before), (then, after))]
+    except UnknownTypeError:
+        costs = []
+    if costs and costs[1] <= costs[0]:
+        return "ok", "", ""
+    return judge_budget(values, prices, now, end=then, hosts=after)
+
+
+def judge_budget(
+    values: Mapping[str, Any],
+    prices: _prices.Prices,
+    now: datetime.datetime,
+    known: Iterable[str] = (),
+    *,
+    end: datetime.datetime | None = None,
+    hosts: Mapping[str, int] | None = None,
+) -> tuple[str, str, str]:
+    """Answer whether a plan fits into its budget: `ok`, `over` or `unknown`, what is to be said, and what mends it.
+
+    `end` and `hosts` are other ones than those of the plan.
+    """
     budget = float(values["budget"])
-    end = find_plan_end(values, now, known)
+    end = end or find_plan_end(values, now, known)
     until = f"until {end:%Y-%m-%d %H:%M} UTC"
     if end <= now:
         return "unknown", f"its end is past: {until}", "correct `until` of `schedule`, or `dstk extend`"
     try:
-        found = find_cost_until(values, prices, end - now)
+        found = find_cost_until(values, prices, end - now, hosts)
     except UnknownTypeError as error:
         return "unknown", f"nobody knows what {error} has, nor what it costs {until}", "dstk cost"
     how_long = SCHEDULED if find_scheduled_hours(values["schedule"]) is not None else ON

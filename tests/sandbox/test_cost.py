@@ -105,3 +105,60 @@ def test_what_is_there_is_billed_since_it_was_made(place: Place) -> None:
     said = " ".join(told.split()).replace("''", "'")
     for line in (*names, *document["notes"], f"since: '{document['since']}'"):
         assert line in said, told
+
+
+@pytest.fixture(scope="module")
+def there(place: Place) -> Iterator[Place]:
+    """A class for a week, of which nothing that is refused changes anything."""
+    sandbox.clear_faults(directory=place.folder)
+    write_week(place)
+    place.ensure("provision", "-e", f"dstk_config={place.folder / 'dstk.yml'}")
+    yield place
+    place.end_instances()
+
+
+def write_week(place: Place) -> None:
+    (place.folder / "dstk.yml").write_text(json.dumps({**CLASS, "lease": 7, "budget": 40}))
+
+
+def find_hosts(place: Place) -> list[tuple[str, str, list[str]]]:
+    """Type, state and end of each host."""
+    return [
+        (
+            item["InstanceType"],
+            item["State"]["Name"],
+            [tag["Value"] for tag in item["Tags"] if tag["Key"] == "dstk:until"],
+        )
+        for item in place.instances()
+    ]
+
+
+@pytest.mark.parametrize(
+    ("playbook", "asked"),
+    [("extend", "dstk_by=90d"), ("extend", "dstk_until=2099-01-01"), ("resize", "dstk_type=m7i.2xlarge")],
+)
+def test_what_would_cost_more_than_the_budget_is_refused_and_nothing_changed(
+    there: Place, playbook: str, asked: str
+) -> None:
+    before = find_hosts(there)
+    code, output = there.run(playbook, "-e", f"dstk_config={there.folder / 'dstk.yml'}", "-e", asked)
+    assert (code, "the budget is 40.00" in output) == (2, True), output
+    assert find_hosts(there) == before
+    assert {(kind, state) for kind, state, _ in before} == {("t3.medium", "running")}
+
+
+@pytest.mark.parametrize("words", [("extend", "--by", "90d"), ("resize", "--type", "m7i.2xlarge")])
+def test_the_command_refuses_it_too(there: Place, words: tuple[str, ...]) -> None:
+    before = find_hosts(there)
+    code, document = ask(there, *words, "--yes", lease=7, budget=40)
+    assert code == 1
+    assert any("the budget is 40.00" in failure["message"] for failure in document["failures"]), document
+    assert all("budget: " in failure["fix"] for failure in document["failures"]), document
+    assert find_hosts(there) == before
+
+
+def test_what_the_budget_has_room_for_is_done(there: Place) -> None:
+    write_week(there)
+    before = find_hosts(there)
+    there.ensure("extend", "-e", f"dstk_config={there.folder / 'dstk.yml'}", "-e", "dstk_by=2d")
+    assert find_hosts(there) != before

@@ -206,6 +206,45 @@ def test_what_was_extended_is_reckoned_until_the_end_it_has_now() -> None:
     assert estimates.judge_budget(one, TABLE, NOW, [later])[0] == "over"
 
 
+ONE = {**PLAN, "members": CLASS[:1], "lease": 7, "budget": 20}
+
+
+@pytest.mark.parametrize(
+    ("keys", "asked", "verdict"),
+    [
+        ({}, {"by": "7d"}, "ok"),
+        ({}, {"by": "300d"}, "over"),
+        ({}, {"until": "2027-08-31"}, "over"),
+        # what saves is well, whatever the budget is
+        ({"budget": 1}, {"until": "2026-09-03"}, "ok"),
+        ({"budget": 1}, {"by": "1h"}, "over"),
+        ({}, {"hosts": [{"t3.medium": 1}, {"t3.large": 1}]}, "ok"),
+        ({}, {"hosts": [{"t3.medium": 1}, {"m5.2xlarge": 1}]}, "over"),
+        ({"budget": 1}, {"hosts": [{"t3.medium": 2}, {"t3.small": 1, "t3.medium": 1}]}, "ok"),
+        ({}, {"hosts": [{"t3.medium": 1}, {"x9.huge": 1}]}, "ok"),
+    ],
+)
+def test_a_change_is_judged_by_what_it_costs_until_the_end(
+    keys: dict[str, Any], asked: dict[str, Any], verdict: str
+) -> None:
+    assert estimates.judge_change({**ONE, **keys}, TABLE, NOW, **asked)[0] == verdict
+
+
+def test_an_end_that_means_nothing_is_not_judged() -> None:
+    with pytest.raises(ValueError, match="neither days nor hours"):
+        estimates.judge_change(ONE, TABLE, NOW, by="soon")
+
+
+@pytest.mark.parametrize(
+    ("named", "after"),
+    [([], {"m7i.large": 3}), (["ada"], {"m7i.large": 1, "t3.medium": 2}), (["bob"], {"t3.medium": 3})],
+)
+def test_those_hosts_get_the_type_on_which_nobody_else_sits(named: list[str], after: dict[str, int]) -> None:
+    seats = [[{"student": "ada"}], [{"student": "bob"}, {"student": "eve"}], [{"student": "eve"}]]
+    resized = load_plugin("filter/dstk_cost").dstk_resized(["t3.medium"] * 3, seats, "m7i.large", named)
+    assert resized == [{"t3.medium": 3}, after]
+
+
 def test_a_plan_that_is_over_before_it_begins_costs_nothing_that_could_be_judged() -> None:
     past = {**PLAN, "budget": 1, "schedule": {"until": "2020-01-01"}}
     verdict, words, _ = estimates.judge_budget(past, TABLE, NOW)
