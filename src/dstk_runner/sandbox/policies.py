@@ -72,8 +72,9 @@ def _is_of_policy(statement: Mapping[str, Any], call: Call) -> bool:
     if call.service != "iam" or call.action not in _BY_POLICY:
         return True
     conditions = [statement.get("Condition", {}).get(kind, {}) for kind in ("ArnEquals", "ArnLike")]
-    patterns = [condition[_POLICY] for condition in conditions if _POLICY in condition]
-    return all(fnmatchcase(str(call.params.get("PolicyArn")), pattern) for pattern in patterns)
+    asked = [_as_list(condition[_POLICY]) for condition in conditions if _POLICY in condition]
+    arn = str(call.params.get("PolicyArn"))
+    return all(any(fnmatchcase(arn, pattern) for pattern in patterns) for patterns in asked)
 
 
 def _find_bearers(call: Call) -> list[dict[str, str]]:
@@ -89,10 +90,12 @@ def _find_bearers(call: Call) -> list[dict[str, str]]:
 
 def _concerns(statement: Mapping[str, Any], permission: str) -> bool:
     key = "NotAction" if "NotAction" in statement else "Action"
-    named = statement[key]
-    patterns = [named] if isinstance(named, str) else named
-    matches = any(fnmatchcase(permission.lower(), pattern.lower()) for pattern in patterns)
+    matches = any(fnmatchcase(permission.lower(), pattern.lower()) for pattern in _as_list(statement[key]))
     return matches if key == "Action" else not matches
+
+
+def _as_list(named: str | list[str]) -> list[str]:
+    return [named] if isinstance(named, str) else named
 
 
 def _find_statements(access_key_id: str, token: str | None) -> Iterator[Mapping[str, Any]]:
