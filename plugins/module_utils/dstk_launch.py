@@ -137,6 +137,7 @@ def run_parameters(
     security_group_ids: Sequence[str],
     tags: Mapping[str, str],
     instance_profile: str = "",
+    user_data: str = "",
     spot: bool = False,
     data: Sequence[Mapping[str, Any]] = (),
 ) -> dict[str, Any]:
@@ -146,6 +147,7 @@ def run_parameters(
     return {
         **({"InstanceMarketOptions": MARKET} if spot else {}),
         **({"IamInstanceProfile": {"Name": instance_profile}} if instance_profile else {}),
+        **({"UserData": user_data} if user_data else {}),
         "ImageId": image["image_id"],
         "InstanceType": instance_type,
         "KeyName": key_name,

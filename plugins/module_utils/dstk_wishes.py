@@ -10,7 +10,7 @@ from ansible.module_utils.dstk_aws_errors import Explanation
 from ansible.module_utils.dstk_seats import Row, Seat
 from ansible.module_utils.dstk_volumes import HomeVolume
 
-LAUNCH = ("volume_size", "security_group_ids", "key_name", "instance_profile", "spot")
+LAUNCH = ("volume_size", "security_group_ids", "key_name", "instance_profile", "user_data", "spot")
 """What a launch takes as it was given."""
 
 

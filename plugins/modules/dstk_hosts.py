@@ -136,6 +136,10 @@ options:
     description: The name of the IAM instance profile of a new instance; empty is none.
     type: str
     default: ""
+  user_data:
+    description: What cloud-init of a new instance runs at its first boot; empty is nothing. Its users may read it.
+    type: str
+    default: ""
   elastic_ip:
     description:
       - Whether an instance of this run keeps its address when it is stopped. Where that is not so any more, its Elastic
@@ -351,6 +355,7 @@ def main() -> None:
             "security_group_ids": words,
             "key_name": {"type": "str", "no_log": False},
             "instance_profile": {"type": "str", "default": ""},
+            "user_data": {"type": "str", "default": ""},
             "elastic_ip": {"type": "bool", "default": False},
             "spot": {"type": "bool", "default": False},
             "timeout": {"type": "int", "default": 300},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import json
 import re
@@ -59,6 +60,8 @@ def test_up_prints_the_document_of_the_design(deployed: dict[str, Any]) -> None:
     assert notebook["address"] in notebook["url"]
     assert len(notebook["password"]) >= 16
     assert notebook["password"] not in notebook["url"]
+    # the host knows its notebooks at the end of a run, whenever its timer looked
+    assert "ada" in deployed["idle"][0]["why"]
 
 
 def test_a_browser_logs_in_and_plots(deployed: dict[str, Any]) -> None:
@@ -98,6 +101,14 @@ def test_the_instance_is_as_the_file_asks(deployed: dict[str, Any], api: Api) ->
     # the root disk goes with its host, the homes stay
     assert {(volumes[key]["Size"], ends) for key, ends in disks.items()} == {(30, True), (10, False)}
     assert {(volume["VolumeType"], volume["Encrypted"]) for volume in volumes.values()} == {("gp3", True)}
+
+
+def test_a_host_that_nobody_had_set_up_would_have_stopped(deployed: dict[str, Any], user: User, api: Api) -> None:
+    instance = deployed["notebooks"][0]["instance_id"]
+    told = api.client().describe_instance_attribute(InstanceId=instance, Attribute="userData")["UserData"]["Value"]
+    assert "OnActiveSec=7200\n" in base64.b64decode(told).decode()
+    asked = ("systemctl", "show", "--property=ActiveState,UnitFileState", "--value", "dstk-forgotten.timer")
+    assert user.dstk("ssh", *OPTIONS, "--", *asked).stdout.split() == ["active", "enabled"]
 
 
 def test_only_the_caller_may_come_in(deployed: dict[str, Any], api: Api) -> None:

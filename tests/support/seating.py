@@ -34,6 +34,7 @@ class Place:
             "security_group_ids": [group],
             "key_name": "csx450",
             "instance_profile": "",
+            "user_data": "",
             "spot": False,
             "timeout": 20,
         }

@@ -18,7 +18,8 @@ _REASONS = {
     ),
     "Client.UserInitiatedShutdown": "AWS was asked to stop it: by `dstk stop`, its schedule, its end or somebody else",
     "Client.InstanceInitiatedShutdown": (
-        "it shut itself down, as it does when nobody works on it; `/var/log/dstk/idle.log` on it tells more"
+        "it shut itself down, as it does when nobody works on it, and two hours after its launch where nobody set "
+        "it up; `/var/log/dstk/idle.log` on it tells more"
     ),
 }
 

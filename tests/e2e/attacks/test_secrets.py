@@ -63,10 +63,12 @@ def test_no_secret_is_in_sight_on_the_host(secrets: list[str], ada: dict[str, An
 
 def test_no_secret_is_in_a_tag_or_in_user_data(secrets: list[str], ada: dict[str, Any], api: Api) -> None:
     told = str(api.tagged("pair"))
-    data = api.client().describe_instance_attribute(InstanceId=ada["instance_id"], Attribute="userData")
+    answer = api.client().describe_instance_attribute(InstanceId=ada["instance_id"], Attribute="userData")
+    data = base64.b64decode(answer["UserData"]["Value"]).decode()
+    assert data.startswith("#!/bin/sh\n")
     console = api.client().get_console_output(InstanceId=ada["instance_id"])
     assert leaked(secrets, f"{told} {data} {console}") == []
-    assert "PRIVATE KEY" not in str(data)
+    assert "PRIVATE KEY" not in data
 
 
 def test_no_secret_is_in_a_log_of_dstk(secrets: list[str], teacher: User) -> None:

@@ -232,6 +232,15 @@ def test_a_token_is_as_long_as_aws_takes_and_differs_by_deployment_type_zone_and
     assert {len(token) for token in tokens} == {64}
 
 
+@pytest.mark.parametrize(("given", "sent"), [({"user_data": "#!/bin/sh\n"}, "#!/bin/sh\n"), ({}, None)])
+def test_a_launch_says_what_the_first_boot_runs(launches: ModuleType, given: dict[str, str], sent: str | None) -> None:
+    image = {"image_id": "ami-1", "root_device_name": "/dev/sda1"}
+    parameters = launches.run_parameters(
+        image=image, instance_type="t3.medium", volume_size=30, key_name="", security_group_ids=[], tags={}, **given
+    )
+    assert parameters.get("UserData") == sent
+
+
 def test_everything_that_a_launch_makes_is_tagged_in_the_call(launches: ModuleType) -> None:
     parameters = launches.run_parameters(
         image={"image_id": "ami-1", "root_device_name": "/dev/sda1"},
