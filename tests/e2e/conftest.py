@@ -50,6 +50,17 @@ def api(user: User) -> Api:
 
 
 @pytest.fixture(scope="session")
+def baking(user: User) -> Iterator[dict[str, Any]]:
+    """The document of `dstk bake`: hosts that are made after it begin with Docker and the notebook image inside.
+
+    It takes half the time, so that who tests something else than a first start asks for it.
+    """
+    options = ("--sandbox", "--deployment", "baked")
+    yield user.document("bake", "--yes", *options)
+    user.dstk("bake", "--delete", "all", "--yes", *options)
+
+
+@pytest.fixture(scope="session")
 def solo(user: User, api: Api) -> Iterator[Solo]:
     """One notebook, which stays until the test that destroys it."""
     made = api.calls("CreateVpc")

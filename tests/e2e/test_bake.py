@@ -17,13 +17,6 @@ OPTIONS = ("--sandbox", "--deployment", "baked")
 
 
 @pytest.fixture(scope="module")
-def baking(user: User) -> Iterator[dict[str, Any]]:
-    """The document of `dstk bake`; its images are gone before another module makes hosts."""
-    yield user.document("bake", "--yes", *OPTIONS)
-    user.dstk("bake", "--delete", "all", "--yes", *OPTIONS)
-
-
-@pytest.fixture(scope="module")
 def deployment(user: User, baking: dict[str, Any]) -> Iterator[dict[str, Any]]:
     assert baking["ok"], baking
     yield user.document("up", "--yes", *OPTIONS)

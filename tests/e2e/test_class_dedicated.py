@@ -16,6 +16,8 @@ from support.classroom import books, in_notebook, log_in, on_host, starts
 from support.environment import BIN
 from support.user import Api, User
 
+pytestmark = pytest.mark.usefixtures("baking")
+
 CONFIG = """
 deployment: dedicated
 students: [student01, student02, student03]

@@ -15,6 +15,8 @@ from support.classroom import books, in_notebook, log_in, on_host, starts
 from support.environment import BIN, ROOT
 from support.user import Api, User
 
+pytestmark = pytest.mark.usefixtures("baking")
+
 STUDENTS = ("ada", "bob", "cleo", "dan", "eve", "finn")
 CONFIG = """
 deployment: shared

@@ -13,6 +13,8 @@ import pytest
 from support.classroom import in_notebook, log_in, on_host, starts
 from support.user import Api, User
 
+pytestmark = pytest.mark.usefixtures("baking")
+
 KEYS = """
 deployment: homes
 target: sandbox

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -43,10 +44,11 @@ ONE_OF_EACH = {
 
 
 @pytest.fixture
-def clean(user: User) -> Iterator[None]:
-    """Nothing of the deployment before or after."""
-    yield
-    user.dstk("destroy", "--yes", *OPTIONS)
+def ada(user: User) -> Iterator[User]:
+    """Whose hosts get all that they need, whatever was baked; nothing of the deployment is there before or after."""
+    ada = replace(user, environment=user.environment | {"DSTK_BAKED": "never"})
+    yield ada
+    ada.dstk("destroy", "--yes", *OPTIONS)
 
 
 def counts(api: Api) -> dict[str, int]:
@@ -112,36 +114,34 @@ def task_begun(user: User, name: str) -> Callable[[], bool]:
     return begun
 
 
-@pytest.mark.usefixtures("clean")
-def test_killed_at_every_stage_with_a_reply_lost_and_run_again_makes_one_of_each(user: User, api: Api) -> None:
+def test_killed_at_every_stage_with_a_reply_lost_and_run_again_makes_one_of_each(ada: User, api: Api) -> None:
     killed = []
-    user.dstk("sandbox", "status")
+    ada.dstk("sandbox", "status")
     for action in MAKING:
         # the run waits here, so that it is killed with all made that comes before, and nothing that comes after
         api.inject(action=action, fault="throttle", count=None)
         made = api.calls(action)
-        if kill_when(user, lambda action=action, made=made: api.calls(action) > made):  # type: ignore[misc]
+        if kill_when(ada, lambda action=action, made=made: api.calls(action) > made):  # type: ignore[misc]
             killed.append(action)
         api.clear_faults()
     # the instance comes, and the word of it does not
     api.inject(action="RunInstances", fault="reply-lost", count=1)
     api.inject(action="DescribeInstances", fault="throttle", count=2)
     for name in CONFIGURING:
-        if kill_when(user, task_begun(user, name)):
+        if kill_when(ada, task_begun(ada, name)):
             killed.append(name)
     assert killed == [*MAKING, *CONFIGURING]
     assert api.faults() == []
-    document = user.document("up", "--yes", *OPTIONS)
+    document = ada.document("up", "--yes", *OPTIONS)
     assert [notebook["state"] for notebook in document["notebooks"]] == ["ready"]
     assert counts(api) == ONE_OF_EACH
 
 
-@pytest.mark.usefixtures("clean")
-def test_ctrl_c_says_how_to_go_on_and_exits_130(user: User, api: Api) -> None:
+def test_ctrl_c_says_how_to_go_on_and_exits_130(ada: User, api: Api) -> None:
     made = api.calls("CreateVpc")
     # a run in the background, as CI's may be, would inherit that Ctrl-C is ignored
     words = ("env", "--default-signal=INT", str(BIN / "dstk"), "up", "--yes", *OPTIONS)
-    run = user.start(*words, start_new_session=True)
+    run = ada.start(*words, start_new_session=True)
     while api.calls("CreateVpc") == made:
         assert run.poll() is None
         time.sleep(0.05)

@@ -41,10 +41,12 @@ def engineer(user: User, api: Api, tmp_path_factory: pytest.TempPathFactory) -> 
 @pytest.fixture(scope="module")
 def image(engineer: Engineer, api: Api) -> Iterator[str]:
     """The machine image that bake.yml makes; it is gone before another module makes hosts."""
-    engineer.play("bake", dstk_keep=1)
-    [made] = api.client().describe_images(Owners=["self"])["Images"]
-    yield made["ImageId"]
-    assert f"{made['ImageId']} and its snapshots are gone." in engineer.play("images", dstk_delete_images="all")
+    before = find_images(api)
+    engineer.play("bake")
+    [made] = find_images(api) - before
+    yield made
+    assert f"{made} and its snapshots are gone." in engineer.play("images", dstk_delete_images=[made])
+    assert find_images(api) == before
 
 
 @pytest.fixture(scope="module")
@@ -53,6 +55,10 @@ def made(engineer: Engineer, api: Api, image: str) -> Iterator[dict[str, Any]]:
     engineer.play("site")
     yield find_host(api)
     engineer.play("destroy", dstk_delete_data=True, dstk_final_backup=False)
+
+
+def find_images(api: Api) -> set[str]:
+    return {image["ImageId"] for image in api.client().describe_images(Owners=["self"])["Images"]}
 
 
 def find_host(api: Api) -> dict[str, Any]:

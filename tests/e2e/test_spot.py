@@ -14,6 +14,8 @@ from support.classroom import in_notebook, log_in, on_host
 from support.interrupting import open_unsaved, wait_for_saving
 from support.user import Api, User
 
+pytestmark = pytest.mark.usefixtures("baking")
+
 KEYS = """
 deployment: spot
 target: sandbox

@@ -68,7 +68,8 @@ def host(user: User, api: Api, tmp_path_factory: pytest.TempPathFactory) -> Iter
         variables = {
             **{"dstk_deployment": "named", "dstk_config": "", "dstk_tls": "auto", "dstk_domain": "class.example.edu"},
             **{"dstk_acme_server": server.directory, "dstk_acme_root": str(server.root)},
-            **{"dstk_caddy_source": "distribution", "reverse_proxy_renew_interval": "2s"},
+            # the proxy is installed here, and in no machine image
+            **{"dstk_baked": "never", "dstk_caddy_source": "distribution", "reverse_proxy_renew_interval": "2s"},
         }
         provision = str(ROOT / "playbooks" / "provision.yml")
         engineer.shell(str(BIN / "ansible-playbook"), provision, "-e", json.dumps(variables))
