@@ -94,6 +94,10 @@ schedules:
   type: list
   elements: str
   returned: when O(state=present)
+budget_spent:
+  description: Whether the AWS Budget is spent, so that no schedule starts the hosts until it is raised.
+  type: bool
+  returned: when O(state=present)
 changes:
   description: What was made or removed, or in check mode would be.
   type: list
@@ -131,7 +135,7 @@ def ensure_present(module: Any, keeper: Keeper) -> dict[str, Any]:
     client = ec2_client(module)
     tags = {item["InstanceId"]: tags_of(item) for item in Fleet(client, keeper.deployment).find(LIVE)}
     if not tags:
-        return {"until": "", "schedules": []}
+        return {"until": "", "schedules": [], "budget_spent": False}
     now = datetime.datetime.now(datetime.UTC)
     known = [found.get(UNTIL_TAG, "") for found in tags.values()]
     end = settle_end(known, given["schedule"], given["lease"], members=given["members"], now=now)
@@ -153,8 +157,10 @@ def ensure_present(module: Any, keeper: Keeper) -> dict[str, Any]:
     )
     keeper.ensure_schedules(wanted)
     purse = open_purse(module, keeper)
+    spent = False
     if given["budget"] and given["budget_email"]:
-        if purse.ensure(given["budget"], given["budget_email"], list(tags)):
+        spent = purse.ensure(given["budget"], given["budget_email"], list(tags))
+        if spent:
             module.warn(f"{given['budget']:.2f} USD are spent: no schedule starts the hosts until `budget` is raised")
     else:
         purse.ensure_absent()
@@ -163,7 +169,7 @@ def ensure_present(module: Any, keeper: Keeper) -> dict[str, Any]:
         keeper.changes.append(f"end of {', '.join(part)}")
         if not module.check_mode:
             throttled(client.create_tags, Resources=part, Tags=tag_list({UNTIL_TAG: until}))
-    return {"until": until, "schedules": sorted(wanted)}
+    return {"until": until, "schedules": sorted(wanted), "budget_spent": spent}
 
 
 def main() -> None:

@@ -97,6 +97,10 @@ def render_deployment(deployment: Deployment) -> RenderableType:
         parts += _render_idle(deployment)
     if deployment.until:
         parts.append(Text(describe_end(deployment.until)))
+    if deployment.budget_spent:
+        parts.append(
+            Text("The budget is spent: no schedule starts the hosts until `budget` is raised.", style="yellow")
+        )
     return Group(*parts)
 
 

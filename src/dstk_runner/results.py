@@ -160,7 +160,8 @@ class Deployment:
     the seat, which outlives a roster that was sorted anew. `tls` is None where no host told of it.
     `names_by_hand` are names of notebooks and the address of each that are to be made where the domain is kept, for
     its zone is not in the account. `until` is when AWS stops the hosts for good (ISO 8601, UTC), empty where no
-    host tells of it. `kept` are volumes with homes whose hosts are gone, which the next `deploy` uses again.
+    host tells of it. `budget_spent` says that the AWS Budget is spent, so that no schedule starts the hosts; `status`
+    does not ask. `kept` are volumes with homes whose hosts are gone, which the next `deploy` uses again.
     `idle` says of each host why it is up, or was stopped. `image` is what a host begins with that is new, as in a plan.
     `changed` counts the tasks that changed something.
     """
@@ -175,6 +176,7 @@ class Deployment:
     tls: Tls | None = None
     names_by_hand: Mapping[str, str] = field(default_factory=dict)
     until: str = ""
+    budget_spent: bool = False
     idle: tuple[Idle, ...] = ()
     image: Mapping[str, Any] = field(default_factory=dict)
     kept: tuple[Resource, ...] = ()
@@ -213,6 +215,7 @@ class Deployment:
             "tls": self.tls.to_json() if self.tls else None,
             "names_by_hand": [{"name": name, "address": address} for name, address in self.names_by_hand.items()],
             "until": self.until,
+            "budget_spent": self.budget_spent,
             "idle": [idle.to_json() for idle in self.idle],
             "image": dict(self.image),
             "kept": [resource.to_json() for resource in self.kept],

@@ -43,6 +43,7 @@ def test_the_document_has_the_keys_of_the_design_in_their_order(world: World, ho
         "tls",
         "names_by_hand",
         "until",
+        "budget_spent",
         "idle",
         "image",
         "kept",
@@ -64,6 +65,18 @@ def test_names_that_somebody_has_to_make_are_told_and_shown(
     assert deployment.to_json()["names_by_hand"] == [{"name": "ada.class.example.edu", "address": "203.0.113.7"}]
     Console().print(render_deployment(deployment))
     assert "ada.class.example.edu. 60 IN A 203.0.113.7" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("spent", [True, False])
+def test_that_a_budget_is_spent_is_told_and_shown(
+    world: World, home: Path, capsys: pytest.CaptureFixture[str], spent: bool
+) -> None:
+    end = {"until": "2026-12-18T00:00:00Z", "budget_spent": spent}
+    world.result = PlaybookResult(rc=0, stats=published(home, "ada", dstk_end=end))
+    deployment = api.deploy()
+    assert deployment.to_json()["budget_spent"] is spent
+    Console().print(render_deployment(deployment))
+    assert ("The budget is spent" in capsys.readouterr().out) is spent
 
 
 def test_a_failure_knows_its_student_and_always_has_a_remedy(world: World, home: Path) -> None:
