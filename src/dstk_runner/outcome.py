@@ -51,7 +51,7 @@ def read_deployment(config: Config, result: PlaybookResult, roll: Roll, log: Pat
         tls=read_tls(config, result.stats.get("dstk_tls", {})),
         names_by_hand=dict(sorted(result.stats.get("dstk_names", {}).get("by_hand", {}).items())),
         until=roll.until,
-        budget_spent=bool(result.stats.get("dstk_end", {}).get("budget_spent")),
+        budget_spent=result.stats.get("dstk_end", {}).get("budget_spent"),
         idle=read_idle(result.stats.get("dstk_idle", {})),
         image=dict(result.stats.get("dstk_image", {})),
         changed=len(result.changes),

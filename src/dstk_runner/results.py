@@ -160,9 +160,10 @@ class Deployment:
     the seat, which outlives a roster that was sorted anew. `tls` is None where no host told of it.
     `names_by_hand` are names of notebooks and the address of each that are to be made where the domain is kept, for
     its zone is not in the account. `until` is when AWS stops the hosts for good (ISO 8601, UTC), empty where no
-    host tells of it. `budget_spent` says that the AWS Budget is spent, so that no schedule starts the hosts; `status`
-    does not ask. `kept` are volumes with homes whose hosts are gone, which the next `deploy` uses again.
-    `idle` says of each host why it is up, or was stopped. `image` is what a host begins with that is new, as in a plan.
+    host tells of it. `budget_spent` says whether the AWS Budget is spent, so that no schedule starts the hosts; None
+    where AWS was not asked, as by `status`. `kept` are volumes with homes whose hosts are gone, which the next
+    `deploy` uses again. `idle` says of each host why it is up, or was stopped. `image` is what a host begins with that
+    is new, as in a plan.
     `changed` counts the tasks that changed something.
     """
 
@@ -176,7 +177,7 @@ class Deployment:
     tls: Tls | None = None
     names_by_hand: Mapping[str, str] = field(default_factory=dict)
     until: str = ""
-    budget_spent: bool = False
+    budget_spent: bool | None = None
     idle: tuple[Idle, ...] = ()
     image: Mapping[str, Any] = field(default_factory=dict)
     kept: tuple[Resource, ...] = ()

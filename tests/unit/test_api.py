@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +15,7 @@ from dstk_runner import api
 from dstk_runner.display import render_deployment
 from dstk_runner.errors import ConfigError, RunError
 from dstk_runner.playbooks import PlaybookResult
-from dstk_runner.results import Change, Check, Failure
+from dstk_runner.results import Change, Check, Deployment, Failure
 from support.world import HOMES, World, host, notebooks, published
 
 
@@ -68,7 +70,7 @@ def test_names_that_somebody_has_to_make_are_told_and_shown(
 
 
 @pytest.mark.parametrize("spent", [True, False])
-def test_that_a_budget_is_spent_is_told_and_shown(
+def test_whether_a_budget_is_spent_is_told_and_that_it_is_is_shown(
     world: World, home: Path, capsys: pytest.CaptureFixture[str], spent: bool
 ) -> None:
     end = {"until": "2026-12-18T00:00:00Z", "budget_spent": spent}
@@ -77,6 +79,19 @@ def test_that_a_budget_is_spent_is_told_and_shown(
     assert deployment.to_json()["budget_spent"] is spent
     Console().print(render_deployment(deployment))
     assert ("The budget is spent" in capsys.readouterr().out) is spent
+
+
+@pytest.mark.parametrize("run", [api.status, api.deploy])
+def test_where_nobody_asked_whether_a_budget_is_spent_that_is_not_said(
+    world: World, home: Path, capsys: pytest.CaptureFixture[str], run: Callable[[], Deployment]
+) -> None:
+    world.hosts = (host("i-1", "ada"),)
+    world.result = PlaybookResult(rc=0, stats=published(home, "ada"))
+    deployment = run()
+    assert deployment.ok
+    assert json.loads(json.dumps(deployment.to_json()))["budget_spent"] is None
+    Console().print(render_deployment(deployment))
+    assert "The budget is spent" not in capsys.readouterr().out
 
 
 def test_a_failure_knows_its_student_and_always_has_a_remedy(world: World, home: Path) -> None:
