@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, chunks
+with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing library
+    from botocore.exceptions import ClientError
+
+from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, chunks, error_code
 from ansible.module_utils.dstk_hold import Hold
-from ansible.module_utils.dstk_role import Place, Role, find, make_document
+from ansible.module_utils.dstk_role import Place, Role, call_patiently, find, make_document
 from ansible.module_utils.dstk_schedule import find_budget, find_budget_role
 
 POLICY = "stop"
@@ -16,6 +21,8 @@ THRESHOLDS = (50, 80, 100)
 """Percent of the budget at which somebody is told."""
 STOP, HOLD = "RUN_SSM_DOCUMENTS", "APPLY_IAM_POLICY"
 """The types of its actions: one stops hosts, one keeps schedules from starting them again."""
+ROLE_SECONDS = 120
+"""How long AWS Budgets may take to know a role or a policy that IAM made, or changed, a moment ago."""
 
 
 @dataclass
@@ -83,8 +90,10 @@ class Purse:
 
         An action takes 100 instances, and they are those of now.
         """
+        before = len(self.changes)
         self.role.ensure()
         self.hold.ensure()
+        role_is_new = len(self.changes) > before
         readers = [{"SubscriptionType": "EMAIL", "Address": email}]
         known = find(self.budgets.describe_budget, **self.name)
         actions = self.find_actions() if known else []
@@ -98,7 +107,7 @@ class Purse:
             self.hold.lift()
         if known is None:
             self._change("budget", self.budgets.create_budget, **self._describe(amount, readers))
-        self._ensure_actions(actions, instance_ids, readers)
+        self._ensure_actions(actions, instance_ids, readers, role_is_new=role_is_new)
         return "EXECUTION_SUCCESS" in held
 
     def ensure_absent(self) -> None:
@@ -140,7 +149,12 @@ class Purse:
         }
 
     def _ensure_actions(
-        self, there: Sequence[Mapping[str, Any]], instance_ids: Sequence[str], readers: list[dict[str, str]]
+        self,
+        there: Sequence[Mapping[str, Any]],
+        instance_ids: Sequence[str],
+        readers: list[dict[str, str]],
+        *,
+        role_is_new: bool,
     ) -> None:
         wanted = {STOP: [self._define(part) for part in chunks(sorted(instance_ids))], HOLD: [self.hold.definition]}
         for kind, definitions in wanted.items():
@@ -152,20 +166,29 @@ class Purse:
                     request = {**self.name, "ActionId": action["ActionId"], "Definition": definition}
                     self._change("action", self.budgets.update_budget_action, **request)
             for definition in definitions[len(known) :]:
-                self._create(kind, definition, readers)
+                self._create(kind, definition, readers, role_is_new=role_is_new)
 
-    def _create(self, kind: str, definition: Mapping[str, Any], readers: list[dict[str, str]]) -> None:
-        self._change(
-            "action",
-            self.budgets.create_budget_action,
+    def _create(
+        self, kind: str, definition: Mapping[str, Any], readers: list[dict[str, str]], *, role_is_new: bool
+    ) -> None:
+        """Make an action; a role that is new is given time.
+
+        Who may not make one is refused by the same code, and would wait for nothing where the role is of before.
+        """
+        request = {
             **self.name,
-            NotificationType="ACTUAL",
-            ActionType=kind,
-            ActionThreshold={"ActionThresholdValue": 100.0, "ActionThresholdType": "PERCENTAGE"},
-            Definition=definition,
-            ExecutionRoleArn=self.place.find_role_arn(self.role.name),
-            ApprovalModel="AUTOMATIC",
-            Subscribers=readers,
+            "NotificationType": "ACTUAL",
+            "ActionType": kind,
+            "ActionThreshold": {"ActionThresholdValue": 100.0, "ActionThresholdType": "PERCENTAGE"},
+            "Definition": definition,
+            "ExecutionRoleArn": self.place.find_role_arn(self.role.name),
+            "ApprovalModel": "AUTOMATIC",
+            "Subscribers": readers,
+        }
+        call_patiently(
+            lambda: self._change("action", self.budgets.create_budget_action, **request),
+            _is_early,
+            ROLE_SECONDS if role_is_new else 0,
         )
 
     def _define(self, instance_ids: list[str]) -> dict[str, Any]:
@@ -196,6 +219,13 @@ def _is_right(
     same = float(budget["BudgetLimit"]["Amount"]) == limit and all(row["Subscribers"] == readers for row in rows)
     spent = float(budget.get("CalculatedSpend", {}).get("ActualSpend", {}).get("Amount", limit))
     return same and (spent >= limit or not any(str(row["Status"]).startswith("EXECUTION_") for row in rows))
+
+
+def _is_early(error: ClientError) -> bool:
+    """Answer whether AWS Budgets refuses an action as it does where it does not know the role, or a policy, yet."""
+    code = error_code(error)
+    told = re.search(r"\b(role|policy)\b", str(error), re.I)
+    return code == "AccessDeniedException" or (code == "InvalidParameterException" and told is not None)
 
 
 def _write_amount(amount: float) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -41,6 +42,22 @@ def find(call: Callable[..., Any], **request: Any) -> dict[str, Any] | None:
         if error_code(error) in GONE:
             return None
         raise
+
+
+def call_patiently(call: Callable[[], Any], is_early: Callable[[ClientError], bool], seconds: float) -> Any:
+    """Answer what call() answers; for so long try again what failed because it is too early, as for a role that is new.
+
+    Raises:
+        ClientError: what AWS said last, or said of something else.
+    """
+    deadline = time.monotonic() + seconds
+    while True:
+        try:
+            return call()
+        except ClientError as error:
+            if not is_early(error) or time.monotonic() >= deadline:
+                raise
+        time.sleep(2)
 
 
 @dataclass(frozen=True)

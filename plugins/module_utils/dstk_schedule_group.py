@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,7 +11,7 @@ with contextlib.suppress(ImportError):  # AnsibleAWSModule reports the missing l
     from botocore.exceptions import ClientError
 
 from ansible.module_utils.dstk_ec2 import DEPLOYMENT_TAG, error_code, tag_list, throttled
-from ansible.module_utils.dstk_role import GONE, Place, find, make_document
+from ansible.module_utils.dstk_role import GONE, Place, call_patiently, find, make_document
 
 ROLE_SECONDS = 60
 """How long the scheduler may take to know a role that IAM made a moment ago."""
@@ -52,16 +51,15 @@ class ScheduleGroup:
     def create(self, name: str, plan: Mapping[str, Any]) -> None:
         """Make a schedule, as CreateSchedule takes it; its role may be new to the scheduler for a while."""
         request = {"Name": name, "GroupName": self.name, **plan}
-        deadline = time.monotonic() + ROLE_SECONDS
-        while True:
-            try:
-                return self.change(f"schedule {name}", self.scheduler.create_schedule, **request)
-            except ClientError as error:
-                if error_code(error) == "ConflictException":  # an answer was lost, or another run was quicker
-                    return None
-                if "assume the role" not in str(error) or time.monotonic() >= deadline:
-                    raise
-            time.sleep(2)
+        try:
+            call_patiently(
+                lambda: self.change(f"schedule {name}", self.scheduler.create_schedule, **request),
+                lambda error: "assume the role" in str(error),
+                ROLE_SECONDS,
+            )
+        except ClientError as error:
+            if error_code(error) != "ConflictException":  # an answer was lost, or another run was quicker
+                raise
 
     def delete(self, name: str) -> None:
         """Delete a schedule, which may be gone by itself."""

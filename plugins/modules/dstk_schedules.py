@@ -156,6 +156,12 @@ def ensure_present(module: Any, keeper: Keeper) -> dict[str, Any]:
         now=now,
     )
     keeper.ensure_schedules(wanted)
+    # before the budget: where that fails, hosts have their end all the same
+    differing = [key for key, found in tags.items() if found.get(UNTIL_TAG) != until]
+    for part in chunks(differing):
+        keeper.changes.append(f"end of {', '.join(part)}")
+        if not module.check_mode:
+            throttled(client.create_tags, Resources=part, Tags=tag_list({UNTIL_TAG: until}))
     purse = open_purse(module, keeper)
     spent = False
     if given["budget"] and given["budget_email"]:
@@ -164,11 +170,6 @@ def ensure_present(module: Any, keeper: Keeper) -> dict[str, Any]:
             module.warn(f"{given['budget']:.2f} USD are spent: no schedule starts the hosts until `budget` is raised")
     else:
         purse.ensure_absent()
-    differing = [key for key, found in tags.items() if found.get(UNTIL_TAG) != until]
-    for part in chunks(differing):
-        keeper.changes.append(f"end of {', '.join(part)}")
-        if not module.check_mode:
-            throttled(client.create_tags, Resources=part, Tags=tag_list({UNTIL_TAG: until}))
     return {"until": until, "schedules": sorted(wanted), "budget_spent": spent}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -17,6 +18,7 @@ ACCOUNT = "123456789012"
 NAME = "csx450-us-west-2-budget"
 ARN = f"arn:aws:iam::{ACCOUNT}:policy/dstk/{NAME}"
 SCHEDULES = "csx450-us-west-2-schedule"
+SCHEDULES_MODULE = "modules/dstk_schedules"
 LABELS = [{"Key": "dstk:deployment", "Value": "csx450"}]
 LOOK = json.dumps(
     {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"}]}
@@ -29,6 +31,9 @@ class Budgets:
     def __init__(self) -> None:
         self.budget: dict[str, Any] | None = None
         self.actions: dict[str, dict[str, Any]] = {}
+        self.ids = itertools.count()
+        self.refusals: list[tuple[str, str]] = []
+        """Code and text of each refusal that is due before an action is made."""
 
     def describe_budget(self, **_: Any) -> dict[str, Any]:
         self._check()
@@ -47,7 +52,10 @@ class Budgets:
 
     def create_budget_action(self, **request: Any) -> None:
         self._check()
-        key = str(len(self.actions))
+        if self.refusals:
+            code, text = self.refusals.pop(0)
+            raise ClientError({"Error": {"Code": code, "Message": text}}, "CreateBudgetAction")
+        key = str(next(self.ids))
         self.actions[key] = {**request, "ActionId": key, "Status": "STANDBY"}
 
     def update_budget_action(self, **request: Any) -> None:
@@ -206,6 +214,7 @@ def test_a_raise_that_was_killed_anywhere_is_ended_by_the_next_run(world: World)
         else:
             assert number > 5
             return
+    pytest.fail("no run came to its end")
 
 
 @pytest.mark.parametrize("older", [False, True])
@@ -225,6 +234,85 @@ def test_a_removal_that_was_killed_anywhere_is_ended_by_the_next_run(world: Worl
             assert world.find_left() == (None, {}, [], [], False)
             assert number > 3
             return
+    pytest.fail("no run came to its end")
+
+
+EARLY = [
+    ("AccessDeniedException", "Access denied"),
+    ("InvalidParameterException", f"The execution role {NAME} can't be assumed"),
+]
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """How long was slept; nobody waits for it."""
+    found: list[float] = []
+    monkeypatch.setattr("time.sleep", found.append)
+    return found
+
+
+def test_a_role_that_was_made_a_moment_ago_is_given_time_to_be_known(world: World, naps: list[float]) -> None:
+    world.budgets.refusals = [*EARLY]
+    world.ensure()
+    assert (len(world.budgets.actions), len(naps)) == (2, 2)
+
+
+def test_a_role_whose_policy_was_mended_is_given_time_too(world: World, naps: list[float]) -> None:
+    make_older(world)
+    world.budgets.refusals = [*EARLY]
+    world.ensure()
+    assert (len(world.budgets.actions), len(naps)) == (2, 2)
+
+
+def test_after_two_minutes_it_is_told_that_the_role_is_not_known(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = itertools.count(step=30)
+    monkeypatch.setattr("time.monotonic", lambda: float(next(clock)))
+    monkeypatch.setattr("time.sleep", lambda _: None)
+    world.budgets.refusals = EARLY * 10
+    with pytest.raises(ClientError):
+        world.ensure()
+    assert len(world.budgets.refusals) == 16
+
+
+@pytest.mark.parametrize("known", [True, False])
+def test_what_has_another_cause_is_told_at_once(world: World, naps: list[float], known: bool) -> None:
+    """A role of before is known, and who may not make an action is refused by the same code."""
+    world.ensure()
+    if not known:
+        world.open().ensure_absent()
+    world.budgets.refusals = [EARLY[0] if known else ("InvalidParameterException", "100 subscribers are too many")]
+    with pytest.raises(ClientError):
+        world.ensure(200, *(f"i-{number:03}" for number in range(101)))
+    assert naps == []
+
+
+class Module:
+    """What a module of Ansible is to its own functions."""
+
+    region, check_mode = "us-west-2", False
+
+    def __init__(self, budgets: Budgets, **given: Any) -> None:
+        self.params = {"deployment": "csx450", "lease": "auto", "members": 1, "by": "", "until": "", **given}
+        self._budgets = budgets
+
+    def client(self, name: str, **_: Any) -> Any:
+        known: dict[str, Any] = {"budgets": self._budgets, "iam": boto3.client("iam", self.region)}
+        known |= {"ec2": boto3.client("ec2", self.region), "sts": boto3.client("sts", self.region)}
+        return known[name] if name in known else boto3.client("scheduler", self.region)
+
+
+def test_hosts_have_their_end_also_where_the_budget_cannot_be_made(world: World, load: Load) -> None:
+    ec2: Any = boto3.client("ec2", "us-west-2")
+    image = ec2.describe_images(Owners=["099720109477"])["Images"][0]["ImageId"]
+    tags = [{"ResourceType": "instance", "Tags": LABELS}]
+    ec2.run_instances(ImageId=image, MinCount=1, MaxCount=1, TagSpecifications=tags)
+    world.iam.delete_role(RoleName=SCHEDULES)
+    world.budgets.refusals = [("LimitExceededException", "too many")]
+    module, plugin = Module(world.budgets, schedule={}, budget=200, budget_email="ada@x.org"), load(SCHEDULES_MODULE)
+    with pytest.raises(ClientError, match="too many"):
+        plugin.ensure_present(module, plugin.open_keeper(module))
+    [host] = ec2.describe_instances()["Reservations"][0]["Instances"]
+    assert "dstk:until" in {tag["Key"] for tag in host["Tags"]}
 
 
 def test_where_only_it_is_asked_what_would_be_nothing_is_done(world: World) -> None:
