@@ -86,7 +86,7 @@ class Purse:
         )
 
     def ensure(self, amount: float, email: str, instance_ids: Sequence[str]) -> bool:
-        """See to role, policy, budget and actions, and answer whether it is spent, so that no schedule starts hosts.
+        """See to role, policy, budget and actions, and answer whether schedules are held, so that none starts hosts.
 
         An action takes 100 instances, and they are those of now.
         """
@@ -95,20 +95,28 @@ class Purse:
         self.hold.ensure()
         role_is_new = len(self.changes) > before
         readers = [{"SubscriptionType": "EMAIL", "Address": email}]
-        known = find(self.budgets.describe_budget, **self.name)
-        actions = self.find_actions() if known else []
-        if known and not _is_right(known["Budget"], actions, amount, readers):
-            # the calls of today change limits and notifications one by one; nothing is lost with the budget
-            self._remove(actions)
-            known, actions = None, []
-        held = {action["Status"] for action in actions if action["ActionType"] == HOLD}
-        if not held & {"EXECUTION_IN_PROGRESS", "EXECUTION_SUCCESS"}:
-            # of a budget of before; the next one may attach it at any time
-            self.hold.lift()
+        known, actions, held = find(self.budgets.describe_budget, **self.name), [], self.hold.is_attached()
+        if known:
+            actions = self.find_actions()
+            anew = not _is_right(known["Budget"], actions, amount, readers)
+            lifted = (held or anew) and _is_enough(known["Budget"], actions, amount)
+            # an action runs once: that of the hold goes first, or what it attaches meanwhile is taken off for good
+            ended = [action for action in actions if anew or (lifted and action["ActionType"] == HOLD)]
+            for action in ended:
+                self._delete(action)
+            actions = [action for action in actions if action not in ended]
+            if lifted:
+                self.hold.lift()
+                held = False
+            if anew:
+                # the calls of today change limits and notifications one by one; nothing is lost with the budget. It
+                # goes last, for it knows what was spent: where there is none, what is attached is to stay
+                self._change("no budget", self.budgets.delete_budget, **self.name)
+                known = None
         if known is None:
             self._change("budget", self.budgets.create_budget, **self._describe(amount, readers))
         self._ensure_actions(actions, instance_ids, readers, role_is_new=role_is_new)
-        return "EXECUTION_SUCCESS" in held
+        return held
 
     def ensure_absent(self) -> None:
         """See to it that neither budget, actions, policy nor role is left. Without its role there is no budget.
@@ -116,8 +124,11 @@ class Purse:
         The actions go first, for they attach the policy, and the role last, for it tells that something may be left.
         """
         if self.role.is_own():
-            self._remove(self.find_actions())
+            for action in self.find_actions():
+                self._delete(action)
             self.hold.ensure_absent()
+            if find(self.budgets.describe_budget, **self.name):
+                self._change("no budget", self.budgets.delete_budget, **self.name)
             self.role.ensure_absent()
 
     def find_actions(self) -> list[dict[str, Any]]:
@@ -195,12 +206,6 @@ class Purse:
         stopping = {"ActionSubType": "STOP_EC2_INSTANCES", "Region": self.place.region, "InstanceIds": instance_ids}
         return {"SsmActionDefinition": stopping}
 
-    def _remove(self, actions: Iterable[Mapping[str, Any]]) -> None:
-        for action in actions:
-            self._delete(action)
-        if find(self.budgets.describe_budget, **self.name):
-            self._change("no budget", self.budgets.delete_budget, **self.name)
-
     def _delete(self, action: Mapping[str, Any]) -> None:
         self._change("no action", self.budgets.delete_budget_action, **self.name, ActionId=action["ActionId"])
 
@@ -217,8 +222,30 @@ def _is_right(
     """
     limit, rows = float(_write_amount(amount)), list(actions)
     same = float(budget["BudgetLimit"]["Amount"]) == limit and all(row["Subscribers"] == readers for row in rows)
-    spent = float(budget.get("CalculatedSpend", {}).get("ActualSpend", {}).get("Amount", limit))
-    return same and (spent >= limit or not any(str(row["Status"]).startswith("EXECUTION_") for row in rows))
+    spent = _find_spent(budget, rows)
+    return same and (spent is None or spent >= limit or _stand_by(rows))
+
+
+def _is_enough(budget: Mapping[str, Any], actions: Iterable[Mapping[str, Any]], amount: float) -> bool:
+    """Answer whether this amount is more than what was spent; where nobody knows that, more than the limit was."""
+    spent = _find_spent(budget, actions)
+    return float(_write_amount(amount)) > (float(budget["BudgetLimit"]["Amount"]) if spent is None else spent)
+
+
+def _find_spent(budget: Mapping[str, Any], actions: Iterable[Mapping[str, Any]]) -> float | None:
+    """Answer what AWS knows to be spent, None where it has not counted yet.
+
+    Of a budget that is new it says nothing, or 0. One that has carried out an action has counted, and then 0 is the
+    beginning of a year.
+    """
+    spent = budget.get("CalculatedSpend", {}).get("ActualSpend", {}).get("Amount")
+    if spent is None or (float(spent) == 0 and _stand_by(actions)):
+        return None
+    return float(spent)
+
+
+def _stand_by(actions: Iterable[Mapping[str, Any]]) -> bool:
+    return all(action["Status"] == "STANDBY" for action in actions)
 
 
 def _is_early(error: ClientError) -> bool:

@@ -65,10 +65,14 @@ class Hold:
         elif owner != self.deployment:
             raise ForeignRoleError("policy", name, self.deployment)
 
+    def is_attached(self) -> bool:
+        """Answer whether no schedule starts hosts."""
+        attached = find(self.iam.list_attached_role_policies, RoleName=self.role)
+        return attached is not None and any(row["PolicyArn"] == self.arn for row in attached["AttachedPolicies"])
+
     def lift(self) -> None:
         """See to it that schedules start hosts again."""
-        attached = find(self.iam.list_attached_role_policies, RoleName=self.role)
-        if attached and any(row["PolicyArn"] == self.arn for row in attached["AttachedPolicies"]):
+        if self.is_attached():
             self.change("schedules start hosts", self.iam.detach_role_policy, RoleName=self.role, PolicyArn=self.arn)
 
     def ensure_absent(self) -> None:

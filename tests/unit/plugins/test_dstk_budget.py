@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,120 +12,9 @@ from botocore.exceptions import ClientError
 from moto import mock_aws
 
 from support.plugins import Load
+from support.purse import ACCOUNT, ARN, LABELS, LOOK, NAME, SCHEDULES, Budgets, World
 
-ACCOUNT = "123456789012"
-NAME = "csx450-us-west-2-budget"
-ARN = f"arn:aws:iam::{ACCOUNT}:policy/dstk/{NAME}"
-SCHEDULES = "csx450-us-west-2-schedule"
 SCHEDULES_MODULE = "modules/dstk_schedules"
-LABELS = [{"Key": "dstk:deployment", "Value": "csx450"}]
-LOOK = json.dumps(
-    {"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": "ec2:DescribeInstances", "Resource": "*"}]}
-)
-
-
-class Budgets:
-    """What AWS Budgets knows, and what it does when a budget is spent."""
-
-    def __init__(self) -> None:
-        self.budget: dict[str, Any] | None = None
-        self.actions: dict[str, dict[str, Any]] = {}
-        self.ids = itertools.count()
-        self.refusals: list[tuple[str, str]] = []
-        """Code and text of each refusal that is due before an action is made."""
-
-    def describe_budget(self, **_: Any) -> dict[str, Any]:
-        self._check()
-        return {"Budget": self.budget}
-
-    def create_budget(self, **request: Any) -> None:
-        self.budget = dict(request["Budget"])
-
-    def delete_budget(self, **_: Any) -> None:
-        self._check()
-        self.budget = None
-
-    def describe_budget_actions_for_budget(self, **_: Any) -> dict[str, Any]:
-        self._check()
-        return {"Actions": [dict(action) for action in self.actions.values()]}
-
-    def create_budget_action(self, **request: Any) -> None:
-        self._check()
-        if self.refusals:
-            code, text = self.refusals.pop(0)
-            raise ClientError({"Error": {"Code": code, "Message": text}}, "CreateBudgetAction")
-        key = str(next(self.ids))
-        self.actions[key] = {**request, "ActionId": key, "Status": "STANDBY"}
-
-    def update_budget_action(self, **request: Any) -> None:
-        self.actions[request["ActionId"]] |= request
-
-    def delete_budget_action(self, **request: Any) -> None:
-        del self.actions[request["ActionId"]]
-
-    def spend(self, usd: float, iam: Any) -> None:
-        """Carry the actions out."""
-        assert self.budget is not None
-        self.budget["CalculatedSpend"] = {"ActualSpend": {"Amount": str(usd), "Unit": "USD"}}
-        for action in self.actions.values():
-            action["Status"] = "EXECUTION_SUCCESS"
-            if "IamActionDefinition" in action["Definition"]:
-                wanted = action["Definition"]["IamActionDefinition"]
-                for role in wanted["Roles"]:
-                    iam.attach_role_policy(RoleName=role, PolicyArn=wanted["PolicyArn"])
-
-    def _check(self) -> None:
-        if self.budget is None:
-            raise ClientError({"Error": {"Code": "NotFoundException"}}, "DescribeBudget")
-
-
-class Fragile:
-    """A client of which a run is killed just before its nth change."""
-
-    def __init__(self, client: Any, left: list[int]) -> None:
-        self._client = client
-        self._left = left
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith(("delete", "detach", "create", "put", "update")):
-            self._left[0] -= 1
-            if self._left[0] < 0:
-                raise InterruptedError(name)
-        return getattr(self._client, name)
-
-
-class World:
-    """IAM with the role of the schedules, and AWS Budgets."""
-
-    def __init__(self, load: Load) -> None:
-        self.iam: Any = boto3.client("iam", "us-west-2")
-        self.budgets = Budgets()
-        self.plugin = load("module_utils/dstk_budget")
-        self.place = load("module_utils/dstk_role").Place("us-west-2", ACCOUNT)
-        self.iam.create_role(RoleName=SCHEDULES, Path="/dstk/", AssumeRolePolicyDocument=LOOK)
-
-    def open(self, *, changes_left: int = 1000, check_mode: bool = False) -> Any:
-        left = [changes_left]
-        clients = Fragile(self.budgets, left), Fragile(self.iam, left)
-        return self.plugin.Purse(*clients, "csx450", self.place, check_mode=check_mode)
-
-    def ensure(self, amount: float = 200, *hosts: str, **how: Any) -> tuple[bool, list[str]]:
-        """Whether it is spent, and what was changed."""
-        purse = self.open(**how)
-        return purse.ensure(amount, "ada@example.org", hosts or ("i-1",)), purse.changes
-
-    def find_definitions(self, kind: str) -> list[dict[str, Any]]:
-        return [item["Definition"] for item in self.budgets.actions.values() if item["ActionType"] == kind]
-
-    def is_held(self) -> bool:
-        attached = self.iam.list_attached_role_policies(RoleName=SCHEDULES)["AttachedPolicies"]
-        return [row["PolicyArn"] for row in attached] == [ARN]
-
-    def find_left(self) -> tuple[Any, ...]:
-        """What is there but the role of the schedules."""
-        roles = [role["RoleName"] for role in self.iam.list_roles()["Roles"] if role["RoleName"] != SCHEDULES]
-        policies = self.iam.list_policies(Scope="Local")["Policies"]
-        return self.budgets.budget, self.budgets.actions, roles, policies, self.is_held()
 
 
 @pytest.fixture
@@ -190,14 +78,100 @@ def test_a_budget_that_is_raised_holds_nothing_and_can_be_spent_again(world: Wor
     assert [action["Status"] for action in world.budgets.actions.values()] == ["STANDBY"] * 2
 
 
-def test_in_a_new_year_the_actions_are_made_anew(world: World) -> None:
+@pytest.mark.parametrize("usd", [0, 3.5])
+def test_in_a_new_year_the_actions_are_made_anew(world: World, usd: float) -> None:
     world.ensure()
     world.budgets.spend(200, world.iam)
-    assert world.budgets.budget is not None
-    world.budgets.budget["CalculatedSpend"]["ActualSpend"]["Amount"] = "3.5"
+    world.budgets.count(usd)
     assert world.ensure()[0] is False
     assert not world.is_held()
     assert [action["Status"] for action in world.budgets.actions.values()] == ["STANDBY"] * 2
+
+
+@pytest.mark.parametrize("status", ["REVERSE_SUCCESS", "RESET_FAILURE", "EXECUTION_FAILURE"])
+def test_an_action_that_does_not_stand_by_while_less_is_spent_is_made_anew(world: World, status: str) -> None:
+    world.ensure()
+    world.budgets.count(3.5)
+    world.budgets.actions["1"]["Status"] = status
+    world.ensure()
+    assert [action["Status"] for action in world.budgets.actions.values()] == ["STANDBY"] * 2
+
+
+@pytest.mark.parametrize(
+    ("amount", "email"), [(100, "ada@example.org"), (200, "eve@example.org"), (300, "ada@example.org")]
+)
+def test_a_budget_that_is_made_anew_holds_on_where_more_is_spent(world: World, amount: float, email: str) -> None:
+    world.ensure()
+    world.budgets.spend(350, world.iam)
+    assert world.ensure(amount, email=email)[0] is True
+    # AWS has not counted yet, and then it has
+    assert world.ensure(amount, email=email) == (True, [])
+    assert world.is_held()
+    world.budgets.spend(350, world.iam)
+    assert world.ensure(amount, email=email) == (True, [])
+
+
+def test_a_budget_that_is_raised_before_aws_counts_again_holds_nothing(world: World) -> None:
+    world.ensure()
+    world.budgets.spend(200, world.iam)
+    world.ensure(100)
+    assert world.ensure(300)[0] is False
+    assert not world.is_held()
+
+
+def test_when_aws_counts_less_nothing_is_held(world: World) -> None:
+    hold_on(world)
+    assert world.ensure(100) == (False, ["no action", "schedules start hosts", "action"])
+    assert not world.is_held()
+
+
+def hold_on(world: World) -> None:
+    """Leave a new budget that holds the schedules, and of which AWS knows by now that less is spent."""
+    world.ensure()
+    world.budgets.spend(200, world.iam)
+    world.ensure(100)
+    world.budgets.count(3.5)
+
+
+def test_what_aws_attaches_while_it_is_taken_off_is_attached_again(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hold_on(world)
+    look = world.budgets.describe_budget_actions_for_budget
+
+    def look_late(**request: Any) -> dict[str, Any]:
+        found = look(**request)
+        world.budgets.spend(100, world.iam)
+        return found
+
+    monkeypatch.setattr(world.budgets, "describe_budget_actions_for_budget", look_late)
+    world.ensure(100)
+    [hold] = [item for item in world.budgets.actions.values() if item["ActionType"] == "APPLY_IAM_POLICY"]
+    assert world.is_held() or hold["Status"] == "STANDBY"
+
+
+def test_what_somebody_detached_is_not_said_to_hold(world: World) -> None:
+    world.ensure()
+    world.budgets.spend(200, world.iam)
+    world.iam.detach_role_policy(RoleName=SCHEDULES, PolicyArn=ARN)
+    assert world.ensure() == (False, [])
+
+
+def test_a_budget_that_was_killed_anywhere_while_it_was_lowered_holds_on(world: World) -> None:
+    for number in range(100):
+        world.open().ensure_absent()
+        world.ensure()
+        world.budgets.spend(200, world.iam)
+        try:
+            world.ensure(100, changes_left=number)
+        except InterruptedError:
+            assert world.ensure(100)[0] is True, number
+            assert world.is_held(), number
+            assert [action["Status"] for action in world.budgets.actions.values()] == ["STANDBY"] * 2, number
+        else:
+            assert number > 4
+            return
+    pytest.fail("no run came to its end")
 
 
 def test_a_raise_that_was_killed_anywhere_is_ended_by_the_next_run(world: World) -> None:
