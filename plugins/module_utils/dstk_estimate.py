@@ -318,20 +318,30 @@ def judge_change(
 ) -> tuple[str, str, str]:
     """Answer, as `judge_budget` does, of a deployment that shall end later, or whose hosts shall be of other types.
 
-    What makes it no dearer is well, whatever the budget is. `by` and `until` are those of `prolong`, `hosts` how many
-    there are of each type, now and then. Raises ValueError where nobody can tell until when.
+    What makes it no dearer is well, whatever the budget is; a price that is not known may be any. `by` and `until` are
+    those of `prolong`, `hosts` how many there are of each type, now and then. Raises ValueError where nobody can tell
+    until when.
     """
     end = then = find_plan_end(values, now, known)
     if by or until:
         then = _schedule.prolong(end, by=by, until=until, zone=str(values["schedule"].get("timezone", "UTC")), now=now)
     before, after = hosts or (None, None)
+    if then <= end and before == after:
+        return "ok", "", ""
     try:
-        costs = [find_cost_until(values, prices, at - now, of).total for at, of in ((end, before), (then, after))]
+        bills = [find_cost_until(values, prices, at - now, of) for at, of in ((end, before), (then, after))]
     except UnknownTypeError:
-        costs = []
-    if costs and costs[1] <= costs[0]:
+        bills = []
+    if bills and _is_no_dearer(*bills):
         return "ok", "", ""
     return judge_budget(values, prices, now, end=then, hosts=after)
+
+
+def _is_no_dearer(before: _cost.Bill, after: _cost.Bill) -> bool:
+    """Answer whether the known sum is no higher, and there is no more of anything whose price is not known."""
+    there = {item.name: item.quantity for item in before.items}
+    more = [item for item in after.items if item.usd is None and item.quantity > there.get(item.name, 0)]
+    return not more and after.total <= before.total
 
 
 def judge_budget(

@@ -221,7 +221,19 @@ ONE = {**PLAN, "members": CLASS[:1], "lease": 7, "budget": 20}
         ({}, {"hosts": [{"t3.medium": 1}, {"t3.large": 1}]}, "ok"),
         ({}, {"hosts": [{"t3.medium": 1}, {"m5.2xlarge": 1}]}, "over"),
         ({"budget": 1}, {"hosts": [{"t3.medium": 2}, {"t3.small": 1, "t3.medium": 1}]}, "ok"),
-        ({}, {"hosts": [{"t3.medium": 1}, {"x9.huge": 1}]}, "ok"),
+        # what has no price may cost anything
+        ({}, {"hosts": [{"t3.medium": 1}, {"x9.huge": 1}]}, "unknown"),
+        ({"budget": 1}, {"hosts": [{"t3.medium": 1}, {"x9.huge": 1}]}, "over"),
+        ({"budget": 1}, {"hosts": [{"t3.medium": 1, "x9.huge": 1}, {"t3.small": 1, "x9.huge": 1}]}, "ok"),
+        ({"budget": 1}, {"hosts": [{"t3.medium": 2}, {"t3.small": 1, "x9.huge": 1}]}, "over"),
+        # in eu-west-1 the table knows no transfer, of which a smaller type makes no more
+        ({"budget": 1, "region": "eu-west-1"}, {"hosts": [{"t3.medium": 1}, {"t3.small": 1}]}, "ok"),
+        ({"budget": 1, "region": "eu-west-1"}, {"by": "1d", "hosts": [{"t3.small": 1}, {"t3.small": 1}]}, "over"),
+        # nothing is made, changed or prolonged
+        ({"budget": 1}, {"hosts": [{"x9.huge": 1}, {"x9.huge": 1}]}, "ok"),
+        # what ends later is what is there, whatever the plan would make
+        ({}, {"by": "7d", "hosts": [{"m5.2xlarge": 1}, {"m5.2xlarge": 1}]}, "over"),
+        ({"instance_type": "m5.2xlarge"}, {"by": "7d", "hosts": [{"t3.medium": 1}, {"t3.medium": 1}]}, "ok"),
     ],
 )
 def test_a_change_is_judged_by_what_it_costs_until_the_end(
