@@ -54,37 +54,40 @@ def dstk_cost(plan: dict, months: float = _estimate.MONTHS) -> dict:
     }
 
 
-def dstk_over_budget(
+def dstk_budget_verdict(
     plan: dict, known: list[str] | None = None, by: str = "", until: str = "", hosts: list[dict] | None = None
-) -> str:
-    """Answer why a plan does not fit into its budget, with the last line `Fix: ...`; nothing where it does.
+) -> dict:
+    """Answer whether a plan fits into its budget: `verdict` (ok, over or unknown), `words`, and `fix`, what mends it.
 
     `known` are the tags `dstk:until` of its hosts: a deployment that was extended costs more than its file says. With
     `by`, `until` or `hosts` (as dstk_resized answers them) it is asked of that change, and one that saves is well.
     """
     if not float(plan["budget"]):
-        return ""
+        return {"verdict": "ok", "words": "", "fix": ""}
     asked = plan, _open(plan), datetime.datetime.now(datetime.UTC), known or []
     if by or until or hosts:
         try:
             verdict, words, fix = _estimate.judge_change(*asked, by=by, until=until, hosts=hosts or [])
         except ValueError:  # whoever changes the end says what is wrong
-            return ""
+            verdict, words, fix = "ok", "", ""
     else:
         verdict, words, fix = _estimate.judge_budget(*asked)
-    return f"{words}\nFix: {fix}" if verdict == "over" else ""
+    return {"verdict": verdict, "words": words, "fix": fix}
 
 
-def dstk_resized(types: list[str], seats: list[list[dict]], new: str, named: list[str]) -> list[dict]:
+def dstk_resized(hosts: list[tuple[str, list[dict], str]], new: str = "", named: list[str] | None = None) -> list[dict]:
     """Answer how many hosts of each type there are, and will be once those get another on which only these sit, or all.
 
-    `types` and `seats` are of the same hosts, in the same order.
+    Of each host it takes the type, the seats and the lifecycle, for AWS never changes the type of a `spot` instance.
+    Without a host it answers nothing.
     """
-    changed = [
-        new if new and (not named or {seat["student"] for seat in sat} <= set(named)) else name
-        for name, sat in zip(types, seats, strict=True)
-    ]
-    return [dict(collections.Counter(types)), dict(collections.Counter(changed))]
+    before, after = collections.Counter(), collections.Counter()
+    for name, seats, lifecycle in hosts:
+        sat = {seat["student"] for seat in seats}
+        chosen = lifecycle != "spot" and (not named or (sat and sat <= set(named)))
+        before[name] += 1
+        after[new if new and chosen else name] += 1
+    return [dict(before), dict(after)] if hosts else []
 
 
 def dstk_spent(known: dict, plan: dict) -> dict:
@@ -112,8 +115,8 @@ class FilterModule:
     def filters(self) -> dict:
         """Answer the filters."""
         return {
+            "dstk_budget_verdict": dstk_budget_verdict,
             "dstk_cost": dstk_cost,
-            "dstk_over_budget": dstk_over_budget,
             "dstk_resized": dstk_resized,
             "dstk_snapshot_price": dstk_snapshot_price,
             "dstk_spent": dstk_spent,

@@ -107,6 +107,18 @@ def test_what_is_there_is_billed_since_it_was_made(place: Place) -> None:
         assert line in said, told
 
 
+@pytest.mark.parametrize(("playbook", "asked"), [("extend", "dstk_by=90d"), ("resize", "dstk_type=m7i.2xlarge")])
+def test_where_there_is_no_host_that_is_said_and_not_what_it_would_cost(
+    place: Place, playbook: str, asked: str
+) -> None:
+    sandbox.clear_faults(directory=place.folder)
+    write_week(place, budget=1)
+    code, output = place.run(playbook, "-e", f"dstk_config={place.folder / 'dstk.yml'}", "-e", asked)
+    said = " ".join(output.lower().split())
+    assert (code, f"no instance carries the tag dstk:deployment={DEPLOYMENT}" in said) == (2, True), output
+    assert "the budget is" not in said
+
+
 @pytest.fixture(scope="module")
 def there(place: Place) -> Iterator[Place]:
     """A class for a week, of which nothing that is refused changes anything."""
@@ -117,8 +129,8 @@ def there(place: Place) -> Iterator[Place]:
     place.end_instances()
 
 
-def write_week(place: Place) -> None:
-    (place.folder / "dstk.yml").write_text(json.dumps({**CLASS, "lease": 7, "budget": 40}))
+def write_week(place: Place, **keys: Any) -> None:
+    (place.folder / "dstk.yml").write_text(json.dumps({**CLASS, "lease": 7, "budget": 40, **keys}))
 
 
 def find_hosts(place: Place) -> list[tuple[str, str, list[str]]]:
@@ -162,3 +174,49 @@ def test_what_the_budget_has_room_for_is_done(there: Place) -> None:
     before = find_hosts(there)
     there.ensure("extend", "-e", f"dstk_config={there.folder / 'dstk.yml'}", "-e", "dstk_by=2d")
     assert find_hosts(there) != before
+
+
+def test_hosts_that_stay_as_they_are_cost_what_they_cost(there: Place) -> None:
+    write_week(there, budget=23)
+    before = find_hosts(there)
+    asked = json.dumps({"dstk_type": "t3.large", "dstk_limit": ["ada"]})
+    code, output = there.run("resize", "-e", f"dstk_config={there.folder / 'dstk.yml'}", "-e", asked)
+    assert (code, "the budget is 23.00" in output) == (2, True), output
+    assert find_hosts(there) == before
+
+
+def test_hosts_that_shall_end_later_are_those_that_are_there(there: Place) -> None:
+    write_week(there, instance_type="t3.micro", budget=20)
+    before = find_hosts(there)
+    code, output = there.run("extend", "-e", f"dstk_config={there.folder / 'dstk.yml'}", "-e", "dstk_by=2d")
+    assert (code, "the budget is 20.00" in output) == (2, True), output
+    assert find_hosts(there) == before
+
+
+def find_kinds(place: Place) -> list[tuple[str, str]]:
+    return [(kind, state) for kind, state, _ in find_hosts(place)]
+
+
+def test_what_is_stopped_starts_whatever_the_file_would_cost(there: Place) -> None:
+    write_week(there, instance_type="m7i.2xlarge")
+    there.ensure("stop", "-e", f"dstk_config={there.folder / 'dstk.yml'}")
+    assert {state for _, state in find_kinds(there)} == {"stopped"}
+    # they boot nothing, so that the run ends with them
+    output = there.run("start", "-e", f"dstk_config={there.folder / 'dstk.yml'}")[1]
+    assert "the budget is" not in output
+    assert find_kinds(there) == [("t3.medium", "running")] * 2, output
+
+
+def test_who_would_get_a_host_of_the_file_is_judged_by_the_file(there: Place) -> None:
+    write_week(there, students=["ada", "bob", "eve"], instance_type="m7i.2xlarge")
+    asked = json.dumps({"dstk_limit": ["ada", "eve"]})
+    code, output = there.run("start", "-e", f"dstk_config={there.folder / 'dstk.yml'}", "-e", asked)
+    assert (code, "the budget is 40.00" in output) == (2, True), output
+    assert len(there.instances()) == 2
+
+
+def test_a_smaller_type_goes_through_beyond_the_budget_and_the_hosts_run(there: Place) -> None:
+    write_week(there, budget=1)
+    output = there.run("resize", "-e", f"dstk_config={there.folder / 'dstk.yml'}", "-e", "dstk_type=t3.small")[1]
+    assert "the budget is" not in output
+    assert find_kinds(there) == [("t3.small", "running")] * 2, output

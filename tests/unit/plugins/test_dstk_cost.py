@@ -252,9 +252,31 @@ def test_an_end_that_means_nothing_is_not_judged() -> None:
     [([], {"m7i.large": 3}), (["ada"], {"m7i.large": 1, "t3.medium": 2}), (["bob"], {"t3.medium": 3})],
 )
 def test_those_hosts_get_the_type_on_which_nobody_else_sits(named: list[str], after: dict[str, int]) -> None:
-    seats = [[{"student": "ada"}], [{"student": "bob"}, {"student": "eve"}], [{"student": "eve"}]]
-    resized = load_plugin("filter/dstk_cost").dstk_resized(["t3.medium"] * 3, seats, "m7i.large", named)
-    assert resized == [{"t3.medium": 3}, after]
+    seats = [["ada"], ["bob", "eve"], ["eve"]]
+    assert resize([("t3.medium", sat, "") for sat in seats], "m7i.large", named) == [{"t3.medium": 3}, after]
+
+
+def resize(hosts: list[tuple[str, list[str], str]], *asked: Any) -> list[dict[str, int]]:
+    rows = [(name, [{"student": student} for student in sat], lifecycle) for name, sat, lifecycle in hosts]
+    counted: list[dict[str, int]] = load_plugin("filter/dstk_cost").dstk_resized(rows, *asked)
+    return counted
+
+
+def test_a_host_without_a_seat_is_resized_with_all_and_with_nobody_by_name() -> None:
+    hosts = [("t3.medium", ["ada"], ""), ("t3.small", [], "")]
+    assert resize(hosts, "m7i.large", ["ada"])[1] == {"m7i.large": 1, "t3.small": 1}
+    assert resize(hosts, "m7i.large", [])[1] == {"m7i.large": 2}
+
+
+@pytest.mark.parametrize("named", [[], ["ada"]])
+def test_a_spot_instance_keeps_its_type(named: list[str]) -> None:
+    hosts = [("t3.medium", ["ada"], "spot"), ("t3.medium", ["ada"], "")]
+    assert resize(hosts, "m7i.large", named) == [{"t3.medium": 2}, {"t3.medium": 1, "m7i.large": 1}]
+
+
+def test_where_no_type_is_asked_for_both_are_what_is_there() -> None:
+    assert resize([("t3.medium", [], ""), ("t3.small", [], "spot")]) == [{"t3.medium": 1, "t3.small": 1}] * 2
+    assert resize([]) == []
 
 
 def test_a_plan_that_is_over_before_it_begins_costs_nothing_that_could_be_judged() -> None:
