@@ -48,6 +48,10 @@ OWN = {
         ),
     ),
     "what was left on the way": ("/tmp/*", "/var/tmp/*", "/var/lib/fail2ban/*", "/var/crash/*"),  # noqa: S108
+    "what stops a host that nobody sets up: a new one gets its own, or none": (
+        "/etc/systemd/system/dstk-forgotten.*",
+        "/etc/systemd/system/timers.target.wants/dstk-forgotten.timer",
+    ),
     "what cloud-init knows of the instance": ("/var/lib/cloud", "/var/log/cloud-init*"),
     "what it was at the start": ("/var/lib/dbus/machine-id", "/var/lib/systemd/random-seed", "/var/lib/dhcp/*"),
     "what it seals with": ("/var/lib/systemd/credential.secret",),

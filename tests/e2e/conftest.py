@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from support.course import Course, serve_course
 from support.environment import BIN, clean_environment
 from support.solo import OPTIONS, Solo
-from support.user import Api, User
+from support.user import UNBAKED, Api, User
 
 #: Two students on one host, with all that a course may bring: they are attacked, and they are taught.
 PAIR = """
@@ -53,7 +54,8 @@ def api(user: User) -> Api:
 def baking(user: User) -> Iterator[dict[str, Any]]:
     """The document of `dstk bake`: hosts that are made after it begin with Docker and the notebook image inside.
 
-    It takes half the time, so that who tests something else than a first start asks for it.
+    It takes half the time, so that who tests something else than a first start asks for it. The image is there until
+    the tests end: who tests a first start says `baked: never`.
     """
     options = ("--sandbox", "--deployment", "baked")
     yield user.document("bake", "--yes", *options)
@@ -64,7 +66,8 @@ def baking(user: User) -> Iterator[dict[str, Any]]:
 def solo(user: User, api: Api) -> Iterator[Solo]:
     """One notebook, which stays until the test that destroys it."""
     made = api.calls("CreateVpc")
-    first = user.start(str(BIN / "dstk"), "up", "--yes", *OPTIONS, "--json")
+    newcomer = replace(user, environment=user.environment | UNBAKED)
+    first = newcomer.start(str(BIN / "dstk"), "up", "--yes", *OPTIONS, "--json")
     try:
         while api.calls("CreateVpc") == made:
             assert first.poll() is None

@@ -42,6 +42,7 @@ def test_the_image_holds_nothing_that_is_a_machine_s_own(baking: dict[str, Any])
         "ls -d /etc/ssh/ssh_host_* /root/.ssh /home/*/.ssh /var/lib/caddy/* /srv/dstk /home/*/.*_history 2>/dev/null"
     )
     assert look(baking["image_id"], f"{secrets}; cat /etc/machine-id") == ""
+    assert look(baking["image_id"], "find /etc/systemd -name 'dstk-forgotten*'") == ""
     assert look(baking["image_id"], "ls /etc/dstk") == "firewall.nft\n"
     assert look(baking["image_id"], "find /var/log -name dpkg.log -size +0") == ""
 

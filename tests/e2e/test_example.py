@@ -6,7 +6,7 @@ import json
 import sys
 
 from support.environment import ROOT
-from support.user import Api, User
+from support.user import UNBAKED, Api, User
 
 
 def test_the_notebook_makes_a_class_and_takes_it_away(user: User, api: Api) -> None:
@@ -14,7 +14,7 @@ def test_the_notebook_makes_a_class_and_takes_it_away(user: User, api: Api) -> N
     code = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
     folder = user.folder / "example"
     folder.mkdir()
-    done = User(folder, user.environment).shell(sys.executable, "-c", "\n\n".join(code), check=False)
+    done = User(folder, user.environment | UNBAKED).shell(sys.executable, "-c", "\n\n".join(code), check=False)
     left = api.left("example")
     user.dstk("destroy", "--sandbox", "--yes", "--deployment", "example")
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-4000:]

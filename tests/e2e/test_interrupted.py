@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from support.environment import BIN
-from support.user import Api, User
+from support.user import UNBAKED, Api, User
 
 OPTIONS = ("--sandbox", "--deployment", "cut")
 #: The calls that make something, in the order in which a first run makes them.
@@ -46,7 +46,7 @@ ONE_OF_EACH = {
 @pytest.fixture
 def ada(user: User) -> Iterator[User]:
     """Whose hosts get all that they need, whatever was baked; nothing of the deployment is there before or after."""
-    ada = replace(user, environment=user.environment | {"DSTK_BAKED": "never"})
+    ada = replace(user, environment=user.environment | UNBAKED)
     yield ada
     ada.dstk("destroy", "--yes", *OPTIONS)
 

@@ -7,7 +7,7 @@ import subprocess
 from pathlib import Path
 
 from support.environment import ROOT, clean_environment
-from support.user import Api, User
+from support.user import UNBAKED, Api, User
 
 #: Blocks that are tested elsewhere in full, and where.
 ELSEWHERE = {
@@ -35,7 +35,7 @@ def test_the_commands_work_in_the_order_in_which_they_stand(
     clone = tmp_path / "clone"
     subprocess.run(["git", "clone", "--quiet", str(ROOT), str(clone)], check=True)
     settings = api.environment | {"DSTK_SANDBOX_DIR": user.environment["DSTK_SANDBOX_DIR"]}
-    newcomer = User(clone, clean_environment(short_home, **settings))
+    newcomer = User(clone, clean_environment(short_home, **settings, **UNBAKED))
     shell = [block for block in find_blocks("bash") if block.splitlines()[0] not in ELSEWHERE and block != rehearsal()]
     [library] = find_blocks("python")
     script = ["set -euxo pipefail", *shell, f"python - <<'END'\n{library}END"]

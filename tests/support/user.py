@@ -27,6 +27,10 @@ TAGGED = {
 }
 
 
+#: Hosts get all that they need, whatever was baked.
+UNBAKED = {"DSTK_BAKED": "never"}
+
+
 @dataclass(frozen=True)
 class User:
     """A folder, an environment, and the `dstk` command."""

@@ -16,6 +16,8 @@ from support.reach import open_port, ssh, until
 TEMPLATE = ROOT / "roles" / "ec2_instance" / "templates" / "user-data.sh.j2"
 #: Seconds that a host has here, in place of two hours.
 TIMEOUT = 3
+#: What the role idle_stop leaves, first and last.
+SET_UP = ("/etc/dstk/idle.json", "/etc/systemd/system/timers.target.wants/dstk-idle.timer")
 
 
 @pytest.fixture(scope="module")
@@ -60,9 +62,20 @@ def test_a_host_that_nobody_sets_up_stops_at_each_start(aws: Aws, name: str, use
     assert aws.instance(instance)["StateReason"]["Code"] == "Client.InstanceInitiatedShutdown"
 
 
-def test_a_host_that_was_set_up_goes_on(aws: Aws, name: str, key: Path, user_data: str) -> None:
+def launch_set_up(aws: Aws, name: str, user_data: str, *files: str) -> str:
+    """A host on which these files were written before its time comes."""
     first, rest = user_data.split("\n", 1)
-    instance = launch(aws, name, f"{first}\nmkdir -p /etc/dstk\necho '{{}}' >/etc/dstk/idle.json\n{rest}")
+    written = "\n".join(f'mkdir -p "$(dirname {file})"; touch {file}' for file in files)
+    return launch(aws, name, f"{first}\n{written}\n{rest}")
+
+
+def test_a_host_that_was_set_up_half_stops(aws: Aws, name: str, user_data: str) -> None:
+    instance = launch_set_up(aws, name, user_data, SET_UP[0])
+    aws.wait(instance, "stopped", seconds=90)
+
+
+def test_a_host_that_was_set_up_goes_on(aws: Aws, name: str, key: Path, user_data: str) -> None:
+    instance = launch_set_up(aws, name, user_data, *SET_UP)
     aws.wait(instance, "running", seconds=60)
     asked = "systemctl show --property ConditionTimestamp,ConditionResult --value dstk-forgotten.service"
     # when its time came, and what was found

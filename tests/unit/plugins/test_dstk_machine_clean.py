@@ -12,7 +12,7 @@ from support.plugins import Load
 OWN = (
     *("etc/ssh/ssh_host_ed25519_key", "etc/ssh/ssh_host_ed25519_key.pub", "root/.ssh", "home/ubuntu/.ssh"),
     *("etc/dstk/ada", "etc/dstk/tls", "srv/dstk", "var/lib/caddy/inside", "home/ubuntu/.bash_history", "root/.docker"),
-    *("tmp/left", "var/lib/cloud", "var/lib/systemd/random-seed"),
+    *("tmp/left", "var/lib/cloud", "var/lib/systemd/random-seed", "etc/systemd/system/dstk-forgotten.timer"),
 )
 NOT_OWN = (
     *(
@@ -24,6 +24,7 @@ NOT_OWN = (
     ),
     # Caddy does not make its own home
     *("var/lib/caddy", "etc/fstab", "home/ubuntu/.bashrc", "var/lib/containerd", "etc/docker/daemon.json"),
+    "etc/systemd/system/dstk-idle.timer",
 )
 
 
