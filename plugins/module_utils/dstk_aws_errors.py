@@ -36,6 +36,8 @@ REMEDIES: dict[str, str] = {
     "AuthFailure.ServiceLinkedRoleCreationNotPermitted": "let the account's administrator run this once: "
     "aws iam create-service-linked-role --aws-service-name spot.amazonaws.com",
     "Blocked": "AWS has blocked the account: open a case with AWS Support",
+    "DeleteConflict": "detach the policies that are not dstk's from the role (IAM console, Roles), and dstk's from "
+    "all other roles, and run the same command again",
     "DependencyViolation": "remove what dstk did not make and what still uses it (network interfaces, load balancers), "
     "and run the same command again",
     "ExpiredToken": _EXPIRED,

@@ -27,6 +27,7 @@ def refusal(code: str, call: str = "RunInstances", text: str = "No.") -> dict[st
             "region",
         ),
         ({"msg": "Connection was closed before we received a valid response"}, "connection", "run the same command"),
+        (refusal("DeleteConflict"), "DeleteConflict", "detach the policies that are not dstk's from the role"),
         (refusal("RequestExpired"), "RequestExpired", "new credentials"),
         (refusal("AuthFailure"), "AuthFailure", "region is not enabled"),
         (refusal("UnauthorizedOperation"), "RunInstances", "administrator"),
