@@ -287,4 +287,4 @@ def newest_log(user: User, command: str) -> Path:
 def still(document: dict[str, Any]) -> dict[str, Any]:
     """A document without what is another from moment to moment, and what only a run that may launch looks for."""
     books = [{key: value for key, value in book.items() if key not in USE} for book in document["notebooks"]]
-    return {**document, "notebooks": books, "idle": [], "image": {}}
+    return {**document, "notebooks": books, "idle": [], "image": {}, "budget_spent": None}
