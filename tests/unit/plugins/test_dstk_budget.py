@@ -157,36 +157,22 @@ def test_what_somebody_detached_is_not_said_to_hold(world: World) -> None:
     assert world.ensure() == (False, [])
 
 
-def test_a_budget_that_was_killed_anywhere_while_it_was_lowered_holds_on(world: World) -> None:
+@pytest.mark.parametrize(("amount", "held", "changes"), [(100, True, 5), (300, False, 6)])
+def test_a_change_of_the_amount_that_was_killed_anywhere_is_ended_by_the_next_run(
+    world: World, *, amount: float, held: bool, changes: int
+) -> None:
     for number in range(100):
         world.open().ensure_absent()
         world.ensure()
         world.budgets.spend(200, world.iam)
         try:
-            world.ensure(100, changes_left=number)
+            world.ensure(amount, changes_left=number)
         except InterruptedError:
-            assert world.ensure(100)[0] is True, number
-            assert world.is_held(), number
+            assert world.ensure(amount)[0] is held, number
+            assert world.is_held() is held, number
             assert [action["Status"] for action in world.budgets.actions.values()] == ["STANDBY"] * 2, number
         else:
-            assert number > 4
-            return
-    pytest.fail("no run came to its end")
-
-
-def test_a_raise_that_was_killed_anywhere_is_ended_by_the_next_run(world: World) -> None:
-    for number in range(100):
-        world.open().ensure_absent()
-        world.ensure()
-        world.budgets.spend(200, world.iam)
-        try:
-            world.ensure(300, changes_left=number)
-        except InterruptedError:
-            world.ensure(300)
-            assert not world.is_held(), number
-            assert [action["Status"] for action in world.budgets.actions.values()] == ["STANDBY"] * 2, number
-        else:
-            assert number > 5
+            assert number >= changes
             return
     pytest.fail("no run came to its end")
 
