@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -26,7 +25,7 @@ from ansible.module_utils.dstk_ec2 import (
     throttled,
 )
 from ansible.module_utils.dstk_expiry import find_last_snapshots, open_expiry
-from ansible.module_utils.dstk_role import ForeignRoleError, Place, Role, find_place, make_document
+from ansible.module_utils.dstk_role import ForeignRoleError, Place, Role, call_patiently, find_place, make_document
 
 DOCUMENTATION = """
 module: dstk_backup_policy
@@ -119,16 +118,11 @@ class Curator:
         return [row for row in rows if row.get("Tags", {}).get(DEPLOYMENT_TAG) == self.deployment]
 
     def _create(self, request: Mapping[str, Any]) -> None:
-        deadline = time.monotonic() + ROLE_SECONDS
-        while True:
-            try:
-                self.role.change("policy", self.dlm.create_lifecycle_policy, **request)
-            except ClientError as error:
-                if "role" not in str(error).lower() or time.monotonic() >= deadline:
-                    raise
-                time.sleep(2)
-            else:
-                return
+        call_patiently(
+            lambda: self.role.change("policy", self.dlm.create_lifecycle_policy, **request),
+            lambda error: "role" in str(error).lower(),
+            ROLE_SECONDS,
+        )
 
     def _delete(self, rows: list[dict[str, Any]]) -> None:
         for row in rows:
